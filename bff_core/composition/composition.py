@@ -1,0 +1,178 @@
+"""The page under composition: work starts when a part is named, and leaving the block waits for all of it.
+
+A required part that fails ends the page: its siblings are cancelled and one plain error surfaces. An optional part
+that fails in an expected way leaves its default and a reason. Anything unexpected is a bug and ends the page loudly.
+"""
+
+import asyncio
+import logging
+import re
+from collections.abc import Awaitable
+from math import inf, isinf
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar, overload
+
+from bff_core.composition.completeness import Completeness
+from bff_core.composition.part import Part
+from bff_core.context import RequestContext, current, enter
+from bff_core.errors import DeadlinePassed, GatewayError, Reason
+
+__all__ = ["Composition"]
+
+_log = logging.getLogger("bff.composition")
+
+T = TypeVar("T")
+D = TypeVar("D")
+
+_SHARE_FOR_WAITING: Final = 0.85  # of the deadline, because answering takes time too
+_CLOCK_STEP: Final = 0.001  # seconds: a timer may fire a little before its moment
+_TOKEN: Final = re.compile(r"[a-z][a-z0-9_.-]*")  # of RFC 9651, in the case we write
+
+
+class Composition:
+    """One page. Deadline and wanted parts are those of the current request; a test passes its own context."""
+
+    def __init__(self, context: RequestContext | None = None) -> None:
+        self._context = context or current()
+        self._loop = asyncio.get_running_loop()
+        self._stop = self._context.started + (self._context.until - self._context.started) * _SHARE_FOR_WAITING
+        self._parts: dict[str, Part[Any]] = {}
+        self._tasks: dict[Part[Any], asyncio.Task[None]] = {}
+        self._failure: BaseException | None = None
+        self._settled: asyncio.Future[None] = self._loop.create_future()
+        self._due = inf
+        self._timer: asyncio.TimerHandle | None = None
+        self._leaving = self._ended = False
+
+    def required(self, name: str, work: Awaitable[T]) -> Part[T]:
+        """A part without which there is no page. It has all the time until the page stops waiting."""
+        return self._add(name, work, required=True, default=None, until=self._stop)
+
+    @overload
+    def optional(self, name: str, work: Awaitable[T], *, within: float | None = None) -> Part[T | None]: ...
+
+    @overload
+    def optional(self, name: str, work: Awaitable[T], *, within: float | None = None, default: D) -> Part[T | D]: ...
+
+    def optional(
+        self, name: str, work: Awaitable[Any], *, within: float | None = None, default: Any = None
+    ) -> Part[Any]:
+        """A part that the page can lose. It has ``within`` seconds, by default half of what the page has left."""
+        now = self._loop.time()
+        until = self._stop if isinf(self._stop) else now + (self._stop - now) / 2
+        if within is not None:
+            until = min(now + within, self._stop)
+        return self._add(name, work, required=False, default=default, until=until)
+
+    @property
+    def completeness(self) -> Completeness:
+        """Which parts are there, and why the others are not; for views that show it."""
+        return Completeness(tuple((part.name, part.missing) for part in self._parts.values()))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving = True
+        try:
+            if error is None:
+                self._check()
+                await self._settled
+        finally:
+            await self._end()
+        if error is None:
+            if self._failure is not None:
+                raise self._failure
+            self._context.outcomes.update(self.completeness.parameters())
+
+    def _add(self, name: str, work: Awaitable[T], *, required: bool, default: Any, until: float) -> Part[Any]:
+        part = Part[Any](name, work, required=required, default=default, until=until, begin=self._begin)
+        if name in self._parts or self._leaving or not _TOKEN.fullmatch(name):
+            part.close()
+            raise ValueError(f"part {name!r}: named twice, named after the end, or no lower-case token")
+        self._parts[name] = part
+        wanted = self._context.wanted
+        if self._failure is not None:
+            part.fail(self._failure)
+        elif required or wanted is None or name in wanted:
+            part.start()
+        return part
+
+    def _begin(self, part: Part[Any]) -> None:
+        self._tasks[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")
+        self._watch()
+
+    async def _run(self, part: Part[Any]) -> None:
+        enter(self._context.narrowed(part.until))  # in this task's own copy of the context
+        try:
+            part.settle(await part.run())
+        except GatewayError as error:
+            self._lose(part, error)
+        except asyncio.CancelledError:
+            if not part.done and not self._ended:
+                self._fail(RuntimeError(f"part {part.name} was cancelled from within"))
+            raise
+        except Exception as bug:  # noqa: BLE001  raised again by the page
+            self._fail(bug)
+        finally:
+            self._check()
+
+    def _lose(self, part: Part[Any], error: GatewayError) -> None:
+        if part.required:
+            self._fail(error)
+        else:
+            part.miss(error.reason)
+
+    def _fail(self, error: BaseException) -> None:
+        self._failure = self._failure or error
+        for part in self._parts.values():
+            part.fail(self._failure)
+        for task in self._tasks.values():
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    def _check(self) -> None:
+        """Wake the page that is waiting to be left, once nothing is under way any more."""
+        if self._leaving and not self._settled.done() and all(part.done for part in self._tasks):
+            self._settled.set_result(None)
+
+    def _watch(self) -> None:
+        """See to it that the one timer fires when the next part is due."""
+        due = min((part.until for part in self._tasks if not part.done), default=inf)
+        if due < self._due:
+            if self._timer:
+                self._timer.cancel()
+            self._due, self._timer = due, self._loop.call_at(due, self._expire)
+
+    def _expire(self) -> None:
+        now = self._loop.time() + _CLOCK_STEP
+        self._due = inf
+        for part, task in self._tasks.items():
+            if part.until <= now and not part.done:
+                self._lose(part, _TooLate(f"part {part.name} was not there in time"))
+                task.cancel()
+        self._watch()
+        self._check()
+
+    async def _end(self) -> None:
+        self._ended = True
+        if self._timer:
+            self._timer.cancel()
+        for part in self._parts.values():
+            part.close()
+            if not part.started:
+                part.miss(Reason.SKIPPED)
+        running = [task for task in self._tasks.values() if not task.done()]
+        for task in running:
+            task.cancel()
+        if running:
+            left = self._context.until - self._loop.time()
+            _, stuck = await asyncio.wait(running, timeout=None if isinf(left) else max(0.0, left))
+            for task in stuck:
+                _log.warning("%s ignores its cancellation", task.get_name())
+
+
+class _TooLate(DeadlinePassed):
+    reason = Reason.TIMEOUT  # it was under way, unlike a call that was refused for want of time

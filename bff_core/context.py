@@ -1,0 +1,48 @@
+"""What is known about the request being answered: one object in one ContextVar.
+
+The front door makes it, a composition narrows its deadline for each part, and every call finds it without being
+handed it. Moments are seconds of the running loop's clock, so that virtual time in tests is the same time.
+"""
+
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field, replace
+from math import inf
+
+__all__ = ["RequestContext", "current", "enter", "leave"]
+
+
+@dataclass(slots=True)
+class RequestContext:
+    """One request: its id, when it must be answered, what the client wants, and how its pages turned out.
+
+    ``wanted`` names the parts the client asked for; ``None`` is all of them. ``outcomes`` maps part names to
+    RFC 9651 parameters as completeness writes them; the front door turns them into ``Page-Parts``.
+    """
+
+    request_id: str = ""
+    started: float = 0.0
+    until: float = inf
+    wanted: frozenset[str] | None = None
+    outcomes: dict[str, str] = field(default_factory=dict)
+
+    def narrowed(self, until: float) -> "RequestContext":
+        """The same request with a sooner deadline; a later one changes nothing."""
+        return replace(self, until=min(self.until, until))
+
+
+_current: ContextVar[RequestContext] = ContextVar("request")
+
+
+def current() -> RequestContext:
+    """The request being answered here, or a new one without limits where there is none."""
+    return _current.get(None) or RequestContext()
+
+
+def enter(context: RequestContext) -> Token[RequestContext]:
+    """Make this the current request until ``leave``."""
+    return _current.set(context)
+
+
+def leave(token: Token[RequestContext]) -> None:
+    """Back to what was current before ``enter``."""
+    _current.reset(token)

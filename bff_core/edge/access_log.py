@@ -1,0 +1,68 @@
+"""One line for every request, and the id by which it is found again."""
+
+import asyncio
+import logging
+import secrets
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bff_core.context import RequestContext, enter, leave
+
+__all__ = ["AccessLog"]
+
+_log = logging.getLogger("bff.access")
+_CLIENT_LEFT = 499  # as in nginx: the client was gone before a reply began
+
+
+class AccessLog:
+    """Gives every request its context and ``X-Request-Id``, and logs how it ended.
+
+    The id is ours: one that the client sends could be anyone's.
+    """
+
+    def __init__(self, app: ASGIApp, gateway: str) -> None:
+        self._app = app
+        self._gateway = gateway
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through and watch."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        now = asyncio.get_running_loop().time
+        context = RequestContext(request_id=secrets.token_hex(8), started=now())
+        status, size = _CLIENT_LEFT, 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status, size
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", context.request_id.encode())]
+            else:
+                size += len(message.get("body", b""))
+            await send(message)
+
+        token = enter(context)
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            leave(token)
+            self._write(scope, context, status, size, now() - context.started)
+
+    def _write(self, scope: Scope, context: RequestContext, status: int, size: int, seconds: float) -> None:
+        if not _log.isEnabledFor(logging.INFO):
+            return
+        missing = {name: why for name, why in context.outcomes.items() if why}
+        client = scope.get("client")
+        details = {
+            "gateway": self._gateway,
+            "request_id": context.request_id,
+            "client": client[0] if client else None,
+            "method": scope["method"],
+            "path": scope["path"],
+            "status": status,
+            "bytes": size,
+            "ms": round(seconds * 1000, 1),
+            **({"parts": missing} if missing else {}),
+        }
+        _log.info("%s %s %d", scope["method"], scope["path"], status, extra=details)

@@ -1,0 +1,71 @@
+"""When the client goes away, the work done for it ends.
+
+FastAPI does not cancel a handler whose client is gone (fastapi/fastapi#3766). The server says so through
+``receive``, once, and the app may want to read from there too; so one task reads, and hands on.
+"""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = ["Departure"]
+
+
+class Departure:
+    """Cancels what is under way for a client that has left, and answers nothing to nobody."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through and watch the client."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        work = asyncio.current_task()
+        assert work is not None  # noqa: S101  ASGI servers run apps in tasks
+        inbox = _Inbox(receive, work)
+        watch = asyncio.get_running_loop().create_task(inbox.watch())
+
+        async def send_until_whole(message: Message) -> None:
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                watch.cancel()  # because servers say "disconnect" of a reply that is whole, too
+            await send(message)
+
+        try:
+            await self._app(scope, inbox.receive, send_until_whole)
+        except asyncio.CancelledError:
+            if not inbox.departed or work.uncancel():
+                raise
+        finally:
+            watch.cancel()
+
+
+class _Inbox:
+    """What the server says, read ahead by one message so that a departure is noticed at once."""
+
+    def __init__(self, receive: Receive, work: asyncio.Task[object]) -> None:
+        self._receive = receive
+        self._work = work
+        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue(maxsize=1)
+        self.departed = False
+
+    async def watch(self) -> None:
+        """Read until the client has left, or what it sends is refused."""
+        while not self.departed:
+            try:
+                message = await self._receive()
+            except Exception as refusal:  # noqa: BLE001  a body over its limit; raised again where it is read
+                await self._messages.put(refusal)
+                return
+            if message["type"] == "http.disconnect":
+                self.departed = True
+                self._work.cancel("the client has left")
+            await self._messages.put(message)
+
+    async def receive(self) -> Message:
+        """The next message, as the server would have said it."""
+        message = await self._messages.get()
+        if isinstance(message, Exception):
+            raise message
+        return message

@@ -1,0 +1,219 @@
+"""What can go wrong, and what each error means to a client.
+
+Every *expected* failure is a ``GatewayError``. It knows two things about itself: the status and type of the
+problem document that a client gets when it ends a request, and the ``reason`` that a page's completeness shows
+when it only costs the page a part. Any other exception is a bug: it fails loudly and is never called "degraded".
+"""
+
+from enum import StrEnum
+from typing import ClassVar
+
+__all__ = [
+    "BadReply",
+    "BadStatus",
+    "Busy",
+    "ContentTooLarge",
+    "DeadlinePassed",
+    "Forbidden",
+    "GatewayError",
+    "HeadersTooLarge",
+    "InvalidRequest",
+    "MalformedRequest",
+    "MethodNotAllowed",
+    "MisdirectedRequest",
+    "NotFound",
+    "Reason",
+    "TargetTooLong",
+    "Throttled",
+    "TimedOut",
+    "Unreachable",
+    "UnsupportedMediaType",
+    "UpstreamError",
+]
+
+
+class Reason(StrEnum):
+    """Why a part of a page is not there, in the words that clients see."""
+
+    TIMEOUT = "timeout"
+    UNAVAILABLE = "unavailable"
+    BUSY = "busy"
+    DEADLINE = "deadline"
+    INVALID = "invalid"
+    NOT_FOUND = "not-found"
+    FORBIDDEN = "forbidden"
+    SKIPPED = "skipped"
+
+
+class GatewayError(Exception):
+    """An expected failure. ``title`` is for clients; the message of the exception is for our log alone."""
+
+    status: ClassVar[int] = 500
+    kind: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong on our side."
+    reason: ClassVar[Reason] = Reason.UNAVAILABLE
+
+    retry_after: float | None = None
+    """Seconds after which it is worth asking again."""
+
+
+# What the client sent
+
+
+class InvalidRequest(GatewayError):
+    """The request does not validate. ``fields`` names each place and what is wrong there, in that order."""
+
+    status = 422
+    kind = "invalid-request"
+    title = "The request is not valid."
+    reason = Reason.INVALID
+
+    def __init__(self, *fields: tuple[str, str]) -> None:
+        super().__init__("; ".join(f"{place}: {wrong}" for place, wrong in fields))
+        self.fields = fields
+
+
+class MalformedRequest(GatewayError):
+    """The request cannot be read at all: no JSON where JSON was promised, a bad ``Host``."""
+
+    status = 400
+    kind = "invalid-request"
+    title = "The request is malformed."
+    reason = Reason.INVALID
+
+
+class MisdirectedRequest(GatewayError):
+    """The ``Host`` is not one of ours (RFC 9110, 15.5.20)."""
+
+    status = 421
+    kind = "misdirected-request"
+    title = "This server does not answer for that host."
+
+
+class UnsupportedMediaType(GatewayError):
+    status = 415
+    kind = "invalid-request"
+    title = "The media type of the request is not supported."
+
+
+class MethodNotAllowed(GatewayError):
+    """``allow`` is the list of methods that are (RFC 9110, 10.2.1)."""
+
+    status = 405
+    kind = "method-not-allowed"
+    title = "This resource does not support that method."
+
+    def __init__(self, allow: str) -> None:
+        super().__init__(f"only {allow}")
+        self.allow = allow
+
+
+class ContentTooLarge(GatewayError):
+    status = 413
+    kind = "too-large"
+    title = "The body of the request is too large."
+
+
+class TargetTooLong(GatewayError):
+    status = 414
+    kind = "too-large"
+    title = "The target of the request is too long."
+
+
+class HeadersTooLarge(GatewayError):
+    status = 431
+    kind = "too-large"
+    title = "The headers of the request are too large."
+
+
+class Forbidden(GatewayError):
+    status = 403
+    kind = "forbidden"
+    title = "This is not allowed."
+    reason = Reason.FORBIDDEN
+
+
+class NotFound(GatewayError):
+    status = 404
+    kind = "not-found"
+    title = "There is nothing here by that name."
+    reason = Reason.NOT_FOUND
+
+
+# Time
+
+
+class DeadlinePassed(GatewayError):
+    """No time is left for what was asked; nothing was sent."""
+
+    status = 504
+    kind = "timeout"
+    title = "The answer did not come in time."
+    reason = Reason.DEADLINE
+
+
+# What an upstream did
+
+
+class UpstreamError(GatewayError):
+    """A call was made, and the upstream did not keep its side. ``upstream`` is for our log, never for a client."""
+
+    status = 502
+    kind = "bad-upstream"
+    title = "A service behind this gateway did not answer as it should."
+
+    def __init__(self, upstream: str, detail: str) -> None:
+        super().__init__(f"{upstream}: {detail}")
+        self.upstream = upstream
+        self.detail = detail
+
+
+class Unreachable(UpstreamError):
+    """No connection, or one that ended before the whole reply was there."""
+
+
+class BadStatus(UpstreamError):
+    """The upstream answered with a status that is no answer."""
+
+    def __init__(self, upstream: str, upstream_status: int) -> None:
+        super().__init__(upstream, f"answered {upstream_status}")
+        self.upstream_status = upstream_status
+
+
+class BadReply(UpstreamError):
+    """The reply does not parse, does not fit its model, or is beyond a limit."""
+
+    reason = Reason.INVALID
+
+
+class TimedOut(UpstreamError):
+    """One attempt took longer than its timeout."""
+
+    status = 504
+    kind = "timeout"
+    title = "The answer did not come in time."
+    reason = Reason.TIMEOUT
+
+
+class Throttled(UpstreamError):
+    """The upstream asks to be left alone for a while (408, 425, 429)."""
+
+    status = 503
+    kind = "temporary-reduced-capacity"
+    title = "There is too much to do just now. Please try again soon."
+    reason = Reason.BUSY
+
+    def __init__(self, upstream: str, upstream_status: int, retry_after: float | None) -> None:
+        super().__init__(upstream, f"answered {upstream_status}")
+        self.upstream_status = upstream_status
+        self.retry_after = retry_after
+
+
+class Busy(UpstreamError):
+    """We refused the call ourselves, because too many are under way."""
+
+    status = 503
+    kind = "temporary-reduced-capacity"
+    title = "There is too much to do just now. Please try again soon."
+    reason = Reason.BUSY
+    retry_after = 1.0

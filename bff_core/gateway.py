@@ -1,0 +1,100 @@
+"""Assembles a gateway from its settings: the one place where the order is written."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from bff_core import __version__
+from bff_core.edge.access_log import AccessLog
+from bff_core.edge.admin import admin_app
+from bff_core.edge.deadline import Deadline
+from bff_core.edge.departure import Departure
+from bff_core.edge.health import Health, Readiness
+from bff_core.edge.host import KnownHosts
+from bff_core.edge.page_parts import PageParts
+from bff_core.edge.problems import HANDLERS, Draw, Problems, problem
+from bff_core.edge.security_headers import SecurityHeaders
+from bff_core.edge.sizes import Sizes
+from bff_core.services import connect, services_of
+from bff_core.settings import GatewaySettings, SettingsError
+from bff_core.upstream import Upstream
+from bff_core.wire import Wire
+from bff_core.wire.httpx import HttpxWire
+
+__all__ = ["gateway"]
+
+
+def gateway(
+    settings: GatewaySettings,
+    clients: type[Any],
+    routers: Sequence[APIRouter],
+    *,
+    wire: Wire | None = None,
+    draw_problem: Draw = problem,
+    **about: Any,
+) -> FastAPI:
+    """An app that answers ``routers`` with a ``clients`` (a dataclass of service clients) at ``app.state.store``.
+
+    ``wire`` is how upstreams are reached; a test passes a simulated internet. ``draw_problem`` is what an error looks
+    like to this kind of client. ``about`` goes to FastAPI: title, description and the like. ``app.state.admin`` is the
+    app for the operators' listener. Raises ``SettingsError`` where the settings name other upstreams than ``clients``
+    calls.
+    """
+    _check_upstreams(settings, clients)
+    wire = wire or HttpxWire()
+    agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
+    upstreams = {name: Upstream(name, found, wire, agent=agent) for name, found in settings.upstreams.items()}
+    readiness = Readiness()
+    app = FastAPI(
+        **{"docs_url": None, "redoc_url": None, **about},
+        middleware=_front_door(settings, readiness, draw_problem),
+        exception_handlers=HANDLERS,
+        lifespan=_lifespan(wire, readiness),
+        max_body_size=settings.sizes.body,
+        redirect_slashes=False,  # such a redirect goes wherever the client's Host says
+        telemetry={"operation_spans": False},
+    )
+    app.state.settings = settings
+    app.state.store = connect(clients, upstreams)
+    app.state.admin = admin_app(settings.name, readiness, upstreams)
+    for router in routers:
+        app.include_router(router)
+    return app
+
+
+def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: Draw) -> list[Middleware]:
+    return [
+        Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
+        Middleware(SecurityHeaders),  # outside problems, so that problems have them too
+        Middleware(Problems, draw_problem),  # outside all that may refuse
+        Middleware(KnownHosts, settings.hosts),  # before anything believes the Host
+        Middleware(Sizes, settings.sizes),  # before anything reads the headers
+        Middleware(Health, readiness),  # before deadline and page, because it depends on nothing
+        Middleware(Departure),  # outside the deadline, because leaving ends it
+        Middleware(Deadline, settings.deadline),
+        Middleware(PageParts),  # innermost, because what it tells is the page's own
+    ]
+
+
+def _lifespan(wire: Wire, readiness: Readiness) -> Any:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        readiness.ready = True
+        try:
+            yield
+        finally:
+            readiness.ready = False
+            await wire.close()
+
+    return lifespan
+
+
+def _check_upstreams(settings: GatewaySettings, clients: type[Any]) -> None:
+    called = {client.service for client in services_of(clients).values()}
+    if missing := sorted(called - set(settings.upstreams)):
+        raise SettingsError(f"{settings.name}: upstreams.{missing[0]}: is missing")
+    if unread := sorted(set(settings.upstreams) - called):
+        raise SettingsError(f"{settings.name}: upstreams.{unread[0]}: this gateway calls no such service")

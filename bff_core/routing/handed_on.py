@@ -1,0 +1,33 @@
+"""A service's reply, handed on to the client as it arrives."""
+
+from typing import Final
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from bff_core.wire import ReplyStream
+
+__all__ = ["HandedOn"]
+
+# an allow-list, because what else a service says is between it and us
+_PASSED: Final = frozenset({b"content-type", b"content-length", b"etag", b"cache-control", b"last-modified"})
+
+
+class HandedOn(Response):
+    """A response that is a reply: its status, the headers meant for clients, and its body piece by piece."""
+
+    def __init__(self, reply: ReplyStream) -> None:
+        self._reply = reply
+        self.status_code = reply.status
+        self.background = None
+        self.raw_headers = [(name, value) for name, value in reply.headers if name in _PASSED]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
+        """Send it on. A reply that breaks off ends the client's connection rather than pretending to be whole."""
+        try:
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            async for chunk in self._reply:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            await self._reply.close()

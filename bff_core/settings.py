@@ -1,0 +1,180 @@
+"""What can be set for a gateway, typed and checked at start.
+
+One TOML file per gateway, environment over it: ``BFF_WEB__DEADLINE=3s`` sets ``deadline`` of the gateway ``web``,
+``BFF_WEB__UPSTREAMS__CATALOG__TIMEOUT=1s`` sets ``timeout`` in ``[upstreams.catalog]``. What is wrong, and what
+nothing would read, stops the start with the key and the reason.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import SettingsError as PydanticSettingsError
+
+__all__ = [
+    "Address",
+    "Duration",
+    "GatewaySettings",
+    "SettingsError",
+    "SizeLimits",
+    "UpstreamSettings",
+    "load",
+]
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+
+
+class SettingsError(Exception):
+    """A setting is wrong; the message is one line a setting, each with its key and the reason."""
+
+
+def _seconds(value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError('give a duration with its unit, like "250ms" or "2s"')  # noqa: TRY004  pydantic reads ValueError
+    match = _DURATION.fullmatch(value.strip())
+    if not match:
+        raise ValueError(f'{value!r} is no duration; write it like "250ms", "2s" or "1m"')
+    return float(match[1]) * _UNITS[match[2]]
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+"""Seconds as ``float`` inside, ``"250ms"`` in settings."""
+
+
+def _address(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f'{value!r} is no address; write it like "127.0.0.1:8000"')
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+def _instance(value: str) -> str:
+    url = urlsplit(value)
+    if url.scheme not in {"http", "https"} or not url.hostname:
+        raise ValueError(f'{value!r} is no instance; write it like "http://127.0.0.1:7001"')
+    if url.path not in {"", "/"} or url.query or url.fragment or url.username:
+        raise ValueError(f"{value!r} holds more than scheme, host and port")
+    _ = url.port  # raises ValueError where it is out of range
+    return value
+
+
+Instances = Annotated[list[Annotated[str, AfterValidator(_instance)]], Field(min_length=1)]
+
+
+Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
+"""ISO 3166-1 alpha-2."""
+
+Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
+"""ISO 4217."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UpstreamSettings(_Strict):
+    """How one service is called."""
+
+    instances: Instances
+    timeout: Duration = 0.5
+    max_reply: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
+    """Bytes of a reply's body; a longer one is a bad reply."""
+
+
+class SizeLimits(_Strict):
+    """How much a client may send. Bytes, and a number of headers."""
+
+    body: Annotated[int, Field(ge=0)] = 1024 * 1024
+    header_block: Annotated[int, Field(gt=0)] = 32 * 1024
+    headers: Annotated[int, Field(gt=0)] = 100
+    target: Annotated[int, Field(gt=0)] = 8 * 1024
+
+
+class GatewaySettings(BaseSettings):
+    """Everything that can be set for one gateway."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_nested_delimiter="__")
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    listen: Address
+    admin: Address
+    """Where ``/healthz`` lives; for operators, never the clients' port."""
+
+    deadline: Duration
+    """The time one request gets; a client may ask for less in ``Request-Timeout``, never for more."""
+
+    hosts: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1", "[::1]"]
+    """The values of ``Host`` this gateway answers for, without ports."""
+
+    regions: Annotated[dict[Region, Currency], Field(min_length=1)] = {"US": "USD"}
+    """Regions that are served, each with its currency; the first is the default."""
+
+    upstreams: dict[str, UpstreamSettings]
+    sizes: SizeLimits = SizeLimits()
+
+    @model_validator(mode="after")
+    def _listeners_differ(self) -> "GatewaySettings":
+        if self.admin == self.listen:
+            raise ValueError("admin: the listener for operators must not be the clients' own")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  the signature is pydantic's
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+
+def load(file: Path) -> GatewaySettings:
+    """The settings in ``file`` with the environment over them; ``SettingsError`` where they are wrong."""
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{file}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: {error}") from error
+    prefix = f"BFF_{values.get('name', '')}__".upper()
+    _refuse_unread(prefix)
+    try:
+        return GatewaySettings(_env_prefix=prefix, **values)
+    except ValidationError as error:
+        raise SettingsError("\n".join(f"{file}: {_line(wrong)}" for wrong in error.errors())) from error
+    except PydanticSettingsError as error:  # a list or table in the environment that is no JSON
+        raise SettingsError(f"environment {prefix}*: {error}: {error.__cause__}") from error
+
+
+def _refuse_unread(prefix: str) -> None:
+    # pydantic-settings passes over what it does not know; a misspelt name must not look as if it worked
+    for name in os.environ:
+        key = name.upper().removeprefix(prefix).lower().split("__")[0]
+        if name.upper().startswith(prefix) and key not in GatewaySettings.model_fields:
+            raise SettingsError(f"environment {name}: there is no setting {key!r}")
+
+
+def _line(wrong: ErrorDetails) -> str:
+    place = ".".join(str(step) for step in wrong["loc"])
+    reason = {"extra_forbidden": "there is no such setting", "missing": "is missing"}.get(wrong["type"], wrong["msg"])
+    return f"{place}: {reason}".removeprefix(": ").replace("Value error, ", "")

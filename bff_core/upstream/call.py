@@ -1,0 +1,122 @@
+"""What a page asks for: one call of one upstream, typed, and not yet made."""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from time import time
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound, Throttled
+from bff_core.upstream.template import Template
+from bff_core.wire import Instance, Reply, ReplyStream, Request, Wire, header
+
+if TYPE_CHECKING:
+    from bff_core.upstream.upstream import Upstream
+
+__all__ = ["Call", "Download", "Endpoint"]
+
+T = TypeVar("T")
+
+_REJECTED = frozenset({400, 422})
+_THROTTLED = frozenset({408, 425, 429})
+
+
+class Endpoint(Generic[T]):
+    """One operation of an upstream, compiled once: its path template, and the model its reply must fit."""
+
+    __slots__ = ("_adapter", "_rejection_names", "method", "template")
+
+    def __init__(self, method: str, template: Template, returns: Any, rejection_names: str | None = None) -> None:
+        self.method = method
+        self.template = template
+        self._rejection_names = rejection_names
+        self._adapter: TypeAdapter[T] = TypeAdapter(returns)
+
+    async def attempt(self, wire: Wire, instance: Instance, request: Request, *, until: float, max_body: int) -> T:
+        """Send, and read the reply. Raises ``NotFound``, ``InvalidRequest`` or an ``UpstreamError``."""
+        return self.read(instance, await wire.send(instance, request, until=until, max_body=max_body))
+
+    def read(self, instance: Instance, reply: Reply) -> T:
+        """The answer in a reply. One that does not fit is the upstream's failure, not a crash."""
+        if reply.status in _REJECTED and self._rejection_names:
+            raise InvalidRequest((self._rejection_names, "is not valid"))
+        _check(instance, reply.status, reply)
+        found = _media_type(reply)
+        if found != "application/json" and not found.endswith("+json"):
+            raise BadReply(instance.upstream, f"{found!r} instead of JSON")
+        try:
+            return self._adapter.validate_json(reply.body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(str(step) for step in first["loc"])
+            raise BadReply(instance.upstream, f"{self.template.text}: {place}: {first['msg']}") from None
+
+
+class Download(Endpoint[ReplyStream]):
+    """An operation whose reply is handed on as it arrives, unread; 304 is an answer too."""
+
+    __slots__ = ("_media_type",)
+
+    def __init__(self, template: Template, media_type: str) -> None:
+        super().__init__("GET", template, bytes)
+        self._media_type = media_type
+
+    async def attempt(
+        self, wire: Wire, instance: Instance, request: Request, *, until: float, max_body: int
+    ) -> ReplyStream:
+        """The head of the reply; whoever gets it closes it."""
+        stream = await wire.stream(instance, request, until=until, max_body=max_body)
+        try:
+            if stream.status != 304:
+                _check(instance, stream.status, stream)
+                self._check_media_type(instance, stream)
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
+
+    def _check_media_type(self, instance: Instance, stream: ReplyStream) -> None:
+        # what is handed on unread is believed by a browser, so it must be what it is said to be
+        if (found := _media_type(stream)) != self._media_type:
+            raise BadReply(instance.upstream, f"{found!r} instead of {self._media_type!r}")
+
+
+def _media_type(reply: Reply | ReplyStream) -> str:
+    return (header(reply.headers, b"content-type") or "").partition(";")[0].strip().lower()
+
+
+def _check(instance: Instance, status: int, reply: Reply | ReplyStream) -> None:
+    if 200 <= status < 300:
+        return
+    if status == 404:
+        raise NotFound(f"{instance.upstream} knows nothing by that name")
+    if status in _THROTTLED:
+        raise Throttled(instance.upstream, status, _retry_after(header(reply.headers, b"retry-after")))
+    raise BadStatus(instance.upstream, status)
+
+
+def _retry_after(value: str | None) -> float | None:
+    # RFC 9110, 10.2.3: seconds, or a date
+    if value is None:
+        return None
+    if value.isascii() and value.isdigit():
+        return min(float(value), 86_400.0)
+    try:
+        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+    except (ValueError, OverflowError):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One call, ready to be made: awaiting it makes it, within the deadline of the current request."""
+
+    upstream: "Upstream"
+    endpoint: Endpoint[T]
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self.upstream.answer(self).__await__()

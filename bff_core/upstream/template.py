@@ -1,0 +1,57 @@
+"""Paths with holes, into which a value can be put and never get out of.
+
+Every value is percent-encoded to one path segment (RFC 3986, 3.3): ``/``, ``?``, ``%``, ``@`` and everything beyond
+ASCII lose their meaning. Encoding does not help against ``.`` and ``..``, which servers may take for steps through
+the tree even as ``%2e%2e``; they, and the empty value, are refused.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from bff_core.errors import InvalidRequest
+
+__all__ = ["QueryValue", "Template"]
+
+QueryValue = str | int | Sequence[str] | None
+
+_HOLE = re.compile(r"\{([a-z_]+)\}")
+
+
+class Template:
+    """A path like ``/products/{product_id}``, compiled once. Its text is the label in metrics and traces."""
+
+    __slots__ = ("_fixed", "_names", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._fixed = _HOLE.split(text)[0::2]
+        self._names = _HOLE.findall(text)
+
+    def fill(self, values: Mapping[str, str], query: Mapping[str, QueryValue] | None = None) -> str:
+        """The target with every hole filled and ``query`` behind it; what is ``None`` is left out.
+
+        Raises ``InvalidRequest`` for a value that cannot be a path segment.
+        """
+        target = self._fixed[0]
+        for name, fixed in zip(self._names, self._fixed[1:], strict=True):
+            target += _segment(name, values[name]) + fixed
+        given = [(name, value) for name, value in (query or {}).items() if value is not None]
+        return f"{target}?{_query(given)}" if given else target
+
+
+def _segment(name: str, value: str) -> str:
+    if value in {"", ".", ".."}:
+        raise InvalidRequest((name, f"{value!r} cannot be part of a path"))
+    try:
+        return quote(value, safe="")
+    except UnicodeEncodeError:  # a lone surrogate
+        raise InvalidRequest((name, "is no text that can be encoded")) from None
+
+
+def _query(given: list[tuple[str, Any]]) -> str:
+    try:
+        return urlencode(given, doseq=True, quote_via=quote)
+    except UnicodeEncodeError:
+        raise InvalidRequest(("query", "is no text that can be encoded")) from None

@@ -1,0 +1,67 @@
+"""One service that a gateway calls, and the life of a call to it."""
+
+import asyncio
+from typing import TypeVar
+
+from bff_core.context import RequestContext, current
+from bff_core.errors import DeadlinePassed, GatewayError
+from bff_core.settings import UpstreamSettings
+from bff_core.upstream.balance import RoundRobin
+from bff_core.upstream.call import Call
+from bff_core.upstream.tally import Tally
+from bff_core.upstream.verdict import Verdict, judge
+from bff_core.wire import Instance, Request, Wire
+
+__all__ = ["Upstream"]
+
+T = TypeVar("T")
+
+
+class Upstream:
+    """Answers calls from one service. ``agent`` tells the service which gateway asks."""
+
+    def __init__(self, name: str, settings: UpstreamSettings, wire: Wire, *, agent: str) -> None:
+        self.name = name
+        self.settings = settings
+        self.balancer = RoundRobin([Instance.parse(name, url) for url in settings.instances])
+        self.tally = Tally()
+        self._wire = wire
+        self._agent = (b"user-agent", agent.encode("ascii"))
+
+    async def answer(self, call: Call[T]) -> T:
+        """Look, admit, pick, attempt, record, and perhaps again, before the current request's deadline.
+
+        Of these steps a deadline admits, one instance after the other is picked, and nothing is attempted twice.
+        """
+        context = current()
+        now = asyncio.get_running_loop().time
+        # look: a fresh answer in the cache, or an equal call in flight to join, come in here
+        if context.until <= now():
+            raise DeadlinePassed(f"{self.name}: no time left to call {call.endpoint.template.text}")
+        # admit: bulkhead, then circuit (last, because it may hand out the only probe)
+        instance = self.balancer.pick()
+        until = min(now() + self.settings.timeout, context.until)
+        verdict, failure = Verdict.OURS, None  # until something better, or worse, is learnt
+        self.tally.enter()
+        try:
+            request = self._request(call, context, left=until - now())
+            answer = await call.endpoint.attempt(
+                self._wire, instance, request, until=until, max_body=self.settings.max_reply
+            )
+            verdict = Verdict.SUCCESS
+            return answer
+        except GatewayError as error:
+            verdict, failure = judge(error), error
+            raise  # again: a retry budget and a pause come in here, where verdict.repeatable and the method is safe
+        finally:  # success, failure, a bug of ours and cancellation alike
+            self.tally.leave(verdict, failure)
+
+    def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
+        headers = (
+            self._agent,
+            (b"accept", b"application/json"),
+            (b"x-request-id", context.request_id.encode("ascii")),
+            (b"x-request-timeout-ms", b"%d" % max(1, left * 1000)),  # relative, because clocks differ
+            *call.headers,
+        )
+        return Request(call.endpoint.method, call.target, headers)

@@ -1,0 +1,95 @@
+"""What every wire promises, and the four things that travel over it.
+
+A wire sends one request to one instance and reads one reply. It has no opinion: retries, circuits, balancing and
+deadlines of pages are the caller's. Moments (``until``) are seconds of the running loop's clock.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import urlsplit
+
+__all__ = ["Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One address of an upstream."""
+
+    upstream: str
+    scheme: str
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, upstream: str, url: str) -> "Instance":
+        """From ``http://host:port``; without a port, the scheme's own."""
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        return cls(upstream, parts.scheme, parts.hostname or "", port)
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent. ``target`` is path and query, already percent-encoded; header names are lower case."""
+
+    method: str
+    target: str
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back, whole. Header names are lower case."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+    body: bytes
+
+
+class ReplyStream(Protocol):
+    """What comes back, piece by piece. Whoever gets one closes it."""
+
+    status: int
+    headers: Sequence[tuple[bytes, bytes]]
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; the same errors as ``Wire.send``."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of the connection, whether the body was read or not."""
+        ...
+
+
+class Wire(Protocol):
+    """A way to reach instances. Cancelling a call leaves the wire whole for the others."""
+
+    async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
+        """The whole reply before ``until``.
+
+        Raises ``Unreachable`` (no connection, or one that broke), ``TimedOut`` (not whole in time), ``BadReply``
+        (not HTTP, or longer than ``max_body`` bytes), ``Busy`` (no room for one more).
+        """
+        ...
+
+    async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
+        """The head of the reply before ``until``; its body, to be read before ``until`` too, as it arrives."""
+        ...
+
+    async def close(self) -> None:
+        """End what is idle, and wait for what is under way."""
+        ...
+
+
+def header(headers: Sequence[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """The first value of a header, or ``None``. ``name`` is lower case."""
+    for key, value in headers:
+        if key == name:
+            return value.decode("latin-1")
+    return None

@@ -1,0 +1,213 @@
+"""The wire over httpx: only for upstreams you trust, and what tests with respx go through.
+
+Cancelling httpx poisons its pool for good (encode/httpcore#1093, unfixed and frozen). So each exchange runs in a task
+of its own that is never cancelled: whoever asked stops waiting, and the exchange ends by itself, when ``until`` has
+come at the latest (see ``wire/punctual.py``). Its connection is back in the pool when it has really ended.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from contextlib import aclosing, asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import Any, Final, TypeVar
+
+import httpcore
+import httpx
+
+from bff_core.errors import BadReply, Busy, TimedOut, Unreachable
+from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
+from bff_core.wire.punctual import PunctualBackend, exchange_until
+
+__all__ = ["HttpxWire"]
+
+T = TypeVar("T")
+
+_MAX_HEADERS: Final = 100
+_MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
+_ENDED_EARLY: Final = ("Server disconnected", "peer closed connection")
+
+
+class HttpxWire:
+    """A wire on one httpx client. What it cannot be strict about: docs/decisions/0001."""
+
+    def __init__(self, *, connections: int = 200) -> None:
+        self._client = httpx.AsyncClient(
+            transport=_PunctualTransport(connections),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # or Alice's cookies are sent for Bob
+            trust_env=False,  # or proxies and .netrc come from wherever the gateway was started
+            follow_redirects=False,
+        )
+        self._exchanges: set[asyncio.Task[Any]] = set()
+
+    async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
+        """See ``Wire.send``."""
+        exchange = self._start(self._whole(instance, request, until, max_body))
+        await asyncio.wait({exchange}, timeout=until - asyncio.get_running_loop().time())
+        if not exchange.done():
+            raise TimedOut(instance.upstream, "no whole reply in time")
+        return exchange.result()
+
+    async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
+        """See ``Wire.stream``."""
+        stream = _Stream(until)
+        self._start(self._piecewise(stream, instance, request, until, max_body))
+        try:
+            await stream.opened(instance)
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
+
+    async def close(self) -> None:
+        """See ``Wire.close``."""
+        while self._exchanges:
+            await asyncio.wait(self._exchanges)
+        await self._client.aclose()
+
+    def _start(self, exchange: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(exchange)
+        self._exchanges.add(task)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._exchanges.discard(task)
+        task.exception()  # looked at, because nobody else may be waiting any more
+
+    async def _whole(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
+        async with self._exchange(instance, request, until) as response:
+            async with aclosing(_body(response, instance, max_body)) as chunks:
+                body = b"".join([chunk async for chunk in chunks])
+            return Reply(response.status_code, _headers(response), body)
+
+    async def _piecewise(
+        self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int
+    ) -> None:
+        try:
+            async with self._exchange(instance, request, until) as response:
+                stream.open(response)
+                async with aclosing(_body(response, instance, max_body)) as chunks:
+                    async for chunk in chunks:
+                        if not await stream.put(chunk):
+                            return
+                stream.end(None)
+        except Exception as error:  # noqa: BLE001  raised again where the stream is read
+            stream.end(error)
+
+    @asynccontextmanager
+    async def _exchange(self, instance: Instance, request: Request, until: float) -> AsyncIterator[httpx.Response]:
+        exchange_until.set(until)
+        outgoing = httpx.Request(
+            request.method,
+            httpx.URL(
+                scheme=instance.scheme,
+                host=instance.host,
+                port=instance.port,
+                raw_path=request.target.encode(),
+            ),
+            headers=[*request.headers, (b"accept-encoding", b"identity")],
+            content=request.body,
+            extensions={"timeout": {"pool": max(0.0, until - asyncio.get_running_loop().time())}},
+        )
+        try:
+            response = await self._client.send(outgoing, stream=True)
+            try:
+                _check_head(response, instance)
+                yield response
+            finally:
+                await response.aclose()
+        except httpx.PoolTimeout as error:
+            raise Busy(instance.upstream, "every connection is taken") from error
+        except httpx.TimeoutException as error:
+            raise TimedOut(instance.upstream, "no whole reply in time") from error
+        except httpx.RemoteProtocolError as error:
+            kind = Unreachable if str(error).startswith(_ENDED_EARLY) else BadReply
+            raise kind(instance.upstream, str(error)) from error
+        except httpx.NetworkError as error:
+            raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
+
+
+class _PunctualTransport(httpx.AsyncHTTPTransport):
+    def __init__(self, connections: int) -> None:
+        super().__init__(trust_env=False)
+        # the one way to hand httpx a network backend
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=httpx.create_ssl_context(trust_env=False),
+            max_connections=connections,
+            keepalive_expiry=30.0,
+            network_backend=PunctualBackend(),
+        )
+
+
+class _Stream:
+    """A reply on its way, handed from the exchange to whoever asked, one chunk at a time."""
+
+    def __init__(self, until: float) -> None:
+        self.status = 0
+        self.headers: Sequence[tuple[bytes, bytes]] = ()
+        self._until = until
+        self._chunks: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
+        self._wanted = asyncio.Semaphore(1)
+        self._left = False
+
+    def open(self, response: httpx.Response) -> None:
+        self.status, self.headers = response.status_code, _headers(response)
+        self._chunks.put_nowait(b"")
+
+    async def opened(self, instance: Instance) -> None:
+        try:
+            async with asyncio.timeout_at(self._until):
+                head = await self._chunks.get()
+        except TimeoutError:
+            raise TimedOut(instance.upstream, "no reply in time") from None
+        if isinstance(head, Exception):
+            raise head
+
+    async def put(self, chunk: bytes) -> bool:
+        """Hand one chunk over once the last one was taken; false when nobody takes them any more."""
+        try:
+            async with asyncio.timeout_at(self._until):  # our own wait, not one of httpx
+                await self._wanted.acquire()
+        except TimeoutError:
+            self._left = True
+        self._chunks.put_nowait(chunk if not self._left else Unreachable("client", "reads too slowly"))
+        return not self._left
+
+    def end(self, error: Exception | None) -> None:
+        self._chunks.put_nowait(error)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while (chunk := await self._chunks.get()) is not None:
+            if isinstance(chunk, Exception):
+                raise chunk
+            self._wanted.release()
+            yield chunk
+
+    async def close(self) -> None:
+        self._left = True
+        self._wanted.release()
+
+
+def _check_head(response: httpx.Response, instance: Instance) -> None:
+    # httpx takes a status of 999 and 10,000 headers for an answer
+    if not 200 <= response.status_code <= 599:
+        raise BadReply(instance.upstream, f"status {response.status_code}")
+    raw = response.headers.raw
+    if len(raw) > _MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > _MAX_HEADER_BLOCK:
+        raise BadReply(instance.upstream, "too many headers")
+    coding = response.headers.get("content-encoding", "identity")
+    if coding != "identity":
+        raise BadReply(instance.upstream, f"content coding {coding!r} that was not asked for")
+
+
+async def _body(response: httpx.Response, instance: Instance, max_body: int) -> AsyncGenerator[bytes, None]:
+    total = 0
+    async for chunk in response.aiter_raw():
+        total += len(chunk)
+        if total > max_body:
+            raise BadReply(instance.upstream, f"body over {max_body} bytes")
+        yield chunk
+
+
+def _headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
+    return [(name.lower(), value) for name, value in response.headers.raw]

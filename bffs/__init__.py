@@ -1,0 +1,1 @@
+"""The gateways: one for each kind of client, and none knows another."""

@@ -1,0 +1,1 @@
+"""The phone apps' gateway: one round trip, few bytes."""

@@ -1,0 +1,1 @@
+"""The partners' gateway: documented, stable, and silent about what is inside."""

@@ -1,0 +1,1 @@
+"""The browsers' gateway: HTML drawn on the server, and JSON."""

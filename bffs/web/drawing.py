@@ -1,0 +1,50 @@
+"""HTML, drawn on the server: works without JavaScript, and allows none."""
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from fastapi import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.types import Scope
+
+from bff_core.auth import Visitor
+from bff_core.edge.problems import document, headers, problem
+from bff_core.errors import GatewayError
+
+__all__ = ["draw", "draw_problem"]
+
+_HEADERS: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+}
+_templates: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).with_name("templates")),
+    autoescape=select_autoescape(default=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+def _day(moment: date | datetime) -> str:
+    return f"{moment:%a} {moment.day} {moment:%b %Y}"
+
+
+_templates.filters["day"] = _day
+
+
+def draw(request: Request, template: str, viewer: Visitor, **page: Any) -> Response:
+    """``template`` with the members of ``page``."""
+    regions = request.app.state.settings.regions
+    html = _templates.get_template(template).render(viewer=viewer, regions=regions, **page)
+    return Response(html, headers=_HEADERS, media_type="text/html")
+
+
+def draw_problem(error: GatewayError, scope: Scope) -> Response:
+    """An error as a page for people; as a problem document for whoever does not ask for HTML."""
+    accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
+    if b"text/html" not in accept:
+        return problem(error, scope)
+    html = _templates.get_template("problem.html").render(problem=document(error))
+    return Response(html, error.status, {**_HEADERS, **headers(error)}, media_type="text/html")

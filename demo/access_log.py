@@ -1,0 +1,46 @@
+"""One line of JSON for each request, for whoever wants to watch the store at work."""
+
+import json
+import logging
+from time import perf_counter
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("demo.access")
+
+
+class AccessLog:
+    """An app that also logs each request at INFO, with status null when nobody answered."""
+
+    def __init__(self, name: str, app: ASGIApp) -> None:
+        self._name, self._app = name, app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = perf_counter(), None
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            status = message.get("status", status)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        finally:
+            logger.info(self._line(scope, status, perf_counter() - start))
+
+    def _line(self, scope: Scope, status: int | None, seconds: float) -> str:
+        return json.dumps(
+            {
+                "service": self._name,
+                "method": scope["method"],
+                "path": scope["path"],
+                "query": scope["query_string"].decode("latin-1"),
+                "status": status,
+                "seconds": round(seconds, 6),
+                "x-request-id": Headers(scope=scope).get("x-request-id"),
+            }
+        )

@@ -1,0 +1,61 @@
+"""One service of the store as an ASGI app."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from fastapi import FastAPI
+from starlette.types import Receive, Scope, Send
+
+from demo.connection import database, read_only
+from demo.errors import answer_errors
+from demo.fault import FaultSwitch
+from demo.services import SERVICES
+
+
+class ServiceApp(FastAPI):
+    """A FastAPI app inside its fault switch.
+
+    Not added as middleware, because Starlette's outermost one would answer 500 where a service that is
+    down is silent.
+    """
+
+    def __init__(self, name: str) -> None:
+        # without a schema, because the docs page of FastAPI loads scripts from elsewhere;
+        # any content type, because `curl -d` sends a form's
+        super().__init__(title=name, openapi_url=None, strict_content_type=False, lifespan=_closing_connection)
+        self._switch = FaultSwitch(name, super().__call__)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or fail as the fault switch says."""
+        await self._switch(scope, receive, send)
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def create_service(name: str, folder: Path, *, today: Callable[[], date] = _today) -> ServiceApp:
+    """The service of this name on its database in `folder`, which `demo.database.prepare` must have made.
+
+    Nothing runs before the first request, so it can be mounted without a lifespan. `today` is where delivery
+    estimates count from.
+    """
+    app = ServiceApp(name)
+    app.state.connection = read_only(database(folder, name))
+    app.state.today = today
+    answer_errors(app)
+    app.include_router(SERVICES[name].router)
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "service": name}
+
+    return app
+
+
+@asynccontextmanager
+async def _closing_connection(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.connection.close()

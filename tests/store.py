@@ -1,0 +1,78 @@
+"""The store's own services on a simulated internet, each of which can be made to fail."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from demo.app import create_service
+from fastapi import FastAPI
+
+from bff_core.settings import GatewaySettings, load
+from bff_core.testing import SimulatedInternet
+from bff_core.testing.internet import ASGIApp
+
+SERVICES = ("catalog", "pricing", "inventory", "orders", "reviews", "recommendations", "sellers")
+BFFS = Path(__file__).parent.parent / "bffs"
+
+
+class Store:
+    """Seven ASGI apps on real databases."""
+
+    def __init__(self, folder: Path) -> None:
+        self.services: dict[str, ASGIApp] = {name: create_service(name, folder) for name in SERVICES}
+
+    def internet(self, failing: Iterable[str] = (), how: Callable[[dict[str, ASGIApp], str], None] | None = None) -> SimulatedInternet:
+        """A network on which these services fail in this way."""
+        hosts = {f"{name}.test": app for name, app in self.services.items()}
+        for name in failing:
+            assert how is not None
+            how(hosts, f"{name}.test")
+        return SimulatedInternet(hosts)
+
+
+def refuse(hosts: dict[str, ASGIApp], host: str) -> None:
+    """Nothing listens there."""
+    del hosts[host]
+
+
+def delay(hosts: dict[str, ASGIApp], host: str) -> None:
+    """It answers, an hour later."""
+    app = hosts[host]
+
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.sleep(3600)
+        await app(scope, receive, send)
+
+    hosts[host] = late
+
+
+def answer(content: bytes, *, status: int = 200, media_type: bytes = b"application/json") -> ASGIApp:
+    """An app that always says the same."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", media_type)]})
+        await send({"type": "http.response.body", "body": content})
+
+    return app
+
+
+def babble(hosts: dict[str, ASGIApp], host: str) -> None:
+    """It answers nonsense."""
+    hosts[host] = answer(b'{"id": [1, {"title": null}]')
+
+
+def settings(name: str) -> GatewaySettings:
+    """A gateway's own settings, with the store on the simulated internet."""
+    found = load(BFFS / name / "settings.toml")
+    upstreams = {
+        service: upstream.model_copy(update={"instances": [f"http://{service}.test"]})
+        for service, upstream in found.upstreams.items()
+    }
+    return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
+
+
+def client(app: FastAPI) -> httpx.AsyncClient:
+    """A client of a gateway, without a network between."""
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test")
