@@ -1,15 +1,14 @@
 """What every test stands on: virtual time, and the store's own services behind a simulated internet."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import uvloop
-from demo.database import prepare
-from fastapi import FastAPI
 
 from bff_core.testing import VirtualTimeLoop
+from demo.database import prepare
 from tests.store import Store
 
 

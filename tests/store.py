@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from demo.app import create_service
 from fastapi import FastAPI
 
 from bff_core.settings import GatewaySettings, load
 from bff_core.testing import SimulatedInternet
 from bff_core.testing.internet import ASGIApp
+from demo.app import create_service
 
 SERVICES = ("catalog", "pricing", "inventory", "orders", "reviews", "recommendations", "sellers")
+Failure = Callable[[dict[str, ASGIApp], str], None]
 BFFS = Path(__file__).parent.parent / "bffs"
 
 
@@ -23,7 +24,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.services: dict[str, ASGIApp] = {name: create_service(name, folder) for name in SERVICES}
 
-    def internet(self, failing: Iterable[str] = (), how: Callable[[dict[str, ASGIApp], str], None] | None = None) -> SimulatedInternet:
+    def internet(self, failing: Iterable[str] = (), how: Failure | None = None) -> SimulatedInternet:
         """A network on which these services fail in this way."""
         hosts = {f"{name}.test": app for name, app in self.services.items()}
         for name in failing:

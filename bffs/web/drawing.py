@@ -4,6 +4,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from babel import Locale
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.types import Scope
@@ -18,6 +19,7 @@ _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
 }
+_ENGLISH: Final = Locale("en")
 _templates: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
     autoescape=select_autoescape(default=True),
@@ -28,10 +30,34 @@ _templates: Final = Environment(
 
 
 def _day(moment: date | datetime) -> str:
-    return f"{moment:%a} {moment.day} {moment:%b %Y}"
+    return f"{moment.day} {moment:%b %Y}"
 
 
-_templates.filters["day"] = _day
+def _soon(moment: date) -> str:
+    return f"{moment:%a} {moment.day} {moment:%b}"
+
+
+def _published(when: str) -> str:
+    year, *rest = when.split("-")
+    month = [_ENGLISH.months["format"]["wide"][int(part)] for part in rest[:1]]
+    return " ".join([*(str(int(part)) for part in rest[1:]), *month, year])
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def _language(code: str) -> str:
+    return _ENGLISH.languages.get(code.split("-")[0].lower(), code)
+
+
+def _country(code: str) -> str:
+    return _ENGLISH.territories.get(code, code)
+
+
+_templates.filters.update(
+    day=_day, soon=_soon, published=_published, counted=_counted, language=_language, country=_country
+)
 
 
 def draw(request: Request, template: str, viewer: Visitor, **page: Any) -> Response:

@@ -1,0 +1,132 @@
+"""The partners' gateway: documented, paged, and silent about what is inside."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import httpx
+import pytest
+
+from bff_core.testing import SimulatedInternet
+from bffs.public_api.app import create
+from tests.store import SERVICES, Store, answer, babble, client, delay, refuse, settings
+
+BOOK = "/v1/products/pojos-in-action"
+
+
+@pytest.fixture
+def internet(store: Store) -> SimulatedInternet:
+    return store.internet()
+
+
+@pytest.fixture
+async def partner(internet: SimulatedInternet) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(create(settings("public_api"), internet)) as someone:
+        yield someone
+
+
+async def test_a_product_has_money_in_minor_units(partner: httpx.AsyncClient) -> None:
+    price = (await partner.get(BOOK, params={"region": "JP"})).json()["price"]["price"]
+
+    assert price["currency"] == "JPY"
+    assert isinstance(price["amount"], int)
+
+
+async def test_lists_are_walked_by_following_links(partner: httpx.AsyncClient) -> None:
+    seen, target = [], "/v1/products?query=design&limit=5"
+    while target:
+        reply = await partner.get(target)
+        seen += [item["id"] for item in reply.json()["items"]]
+        target = reply.links["next"]["url"] if "next" in reply.links else ""
+
+    assert len(seen) == len(set(seen)) == reply.json()["total"] > 5
+
+
+async def test_reviews_are_walked_by_following_links_and_dated_by_rfc_3339(partner: httpx.AsyncClient) -> None:
+    seen, target = [], f"{BOOK}/reviews?limit=20"
+    while target:
+        reply = await partner.get(target)
+        seen += reply.json()["items"]
+        target = reply.links["next"]["url"] if "next" in reply.links else ""
+
+    assert len({review["id"] for review in seen}) == len(seen) == reply.json()["total"]
+    moments = [datetime.fromisoformat(review["written_at"]) for review in seen]
+    assert moments == sorted(moments, reverse=True)
+    assert all(moment.tzinfo for moment in moments)
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        ("/v1/products?limit=0", "query.limit"),
+        ("/v1/products?limit=51", "query.limit"),
+        ("/v1/products?limit=x", "query.limit"),
+        ("/v1/products?cursor=abc", "query.cursor"),
+        ("/v1/products?cursor=%27%3B--", "query.cursor"),
+        ("/v1/products?cursor=" + "a" * 401, "query.cursor"),
+        ("/v1/products?query=" + "a" * 201, "query.query"),
+        ("/v1/products/a/reviews?cursor=abc", "query.cursor"),
+        ("/v1/products/A/reviews", "path.product_id"),
+    ],
+)
+async def test_what_is_wrong_is_named(partner: httpx.AsyncClient, path: str, field: str) -> None:
+    reply = await partner.get(path)
+
+    assert reply.status_code == 422
+    assert [wrong["field"] for wrong in reply.json()["errors"]] == [field]
+
+
+async def test_reviews_of_an_unknown_product_are_not_found(partner: httpx.AsyncClient) -> None:
+    assert (await partner.get("/v1/products/no-such-book/reviews")).status_code == 404
+
+
+async def test_a_partner_never_sells_without_a_price(partner: httpx.AsyncClient) -> None:
+    assert (await partner.get("/v1/products/the-soul-of-a-new-machine?region=JP")).status_code == 404
+
+
+@pytest.mark.parametrize("how", [refuse, delay, babble])
+async def test_a_problem_names_nothing_inside(store: Store, how: object) -> None:
+    async with client(create(settings("public_api"), store.internet(SERVICES, how))) as someone:
+        for path in (BOOK, "/v1/products", f"{BOOK}/reviews"):
+            said = await someone.get(path)
+            whole = said.text + str(said.headers)
+            assert said.status_code >= 500
+            for word in (*SERVICES, ".test", "127.0.0.1", "Traceback"):
+                assert word not in whole.replace(path, "")
+
+
+async def test_an_upstream_that_throttles_is_told_as_reduced_capacity(
+    internet: SimulatedInternet, partner: httpx.AsyncClient
+) -> None:
+    internet.hosts["pricing.test"] = answer(b"{}", status=429)
+    reply = await partner.get(BOOK)
+
+    assert reply.status_code == 503
+    assert reply.json()["type"] == "/problems/temporary-reduced-capacity"
+
+
+async def test_every_route_documents_its_answers_and_every_problem(partner: httpx.AsyncClient) -> None:
+    document = (await partner.get("/openapi.json")).json()
+
+    assert sorted(document["paths"]) == [
+        "/v1/covers/{product_id}/{kind}.svg",
+        "/v1/products",
+        "/v1/products/{product_id}",
+        "/v1/products/{product_id}/reviews",
+    ]
+    for path, operations in document["paths"].items():
+        responses = operations["get"]["responses"]
+        assert {"200", "422", "502", "503", "504"} <= set(responses), path
+        for status, response in responses.items():
+            if status not in {"200", "304"}:
+                problem = response["content"]["application/problem+json"]
+                assert problem["example"]["status"] == int(status)
+    assert "HTTPValidationError" not in str(document)
+
+
+async def test_the_documented_problems_are_those_that_are_answered(partner: httpx.AsyncClient) -> None:
+    document = (await partner.get("/openapi.json")).json()
+    documented = document["paths"]["/v1/products/{product_id}"]["get"]["responses"]["404"]
+    example = documented["content"]["application/problem+json"]["example"]
+    answered = (await partner.get("/v1/products/no-such-book")).json()
+
+    assert {**answered, "instance": ""} == {**example, "instance": ""}

@@ -1,0 +1,138 @@
+"""The browsers' gateway, without a browser: HTML, data, and what is known of the visitor."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from bff_core.auth import Visitor, visitor
+from bff_core.testing import SimulatedInternet
+from bffs.web.app import create
+from tests.store import SERVICES, Store, client, refuse, settings
+
+BOOK = "/products/pojos-in-action"
+HTML = {"accept": "text/html,application/xhtml+xml"}
+
+
+@pytest.fixture
+def internet(store: Store) -> SimulatedInternet:
+    return store.internet()
+
+
+@pytest.fixture
+def app(internet: SimulatedInternet) -> FastAPI:
+    return create(settings("web"), internet)
+
+
+@pytest.fixture
+async def browser(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client(app) as someone:
+        yield someone
+
+
+async def test_the_page_is_drawn_on_the_server(browser: httpx.AsyncClient) -> None:
+    reply = await browser.get(BOOK, headers=HTML)
+
+    assert reply.headers["content-type"] == "text/html; charset=utf-8"
+    assert "POJOs in Action" in reply.text
+    assert "<script" not in reply.text
+    assert "style=" not in reply.text
+    assert "script-src" not in reply.headers["content-security-policy"]
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+
+
+async def test_a_page_with_nothing_but_the_product_is_still_a_page(store: Store) -> None:
+    others = [service for service in SERVICES if service != "catalog"]
+    async with client(create(settings("web"), store.internet(others, refuse))) as browser:
+        reply = await browser.get(BOOK, headers=HTML)
+
+    assert reply.status_code == 200
+    assert "POJOs in Action" in reply.text
+    assert "None" not in reply.text
+
+
+async def test_related_books_that_the_catalog_does_not_know_are_left_out(
+    browser: httpx.AsyncClient, internet: SimulatedInternet
+) -> None:
+    related = (await browser.get(f"/api{BOOK}")).json()["related"]
+
+    assert related["bought_together"]
+    assert all(one["cover"] == f"/covers/{one['id']}/front.svg" for one in related["bought_by_others"])
+    assert len([1 for _, request in internet.requests if request.target.startswith("/products?")]) == 1
+
+
+async def test_nobody_is_known_whatever_they_send(browser: httpx.AsyncClient, internet: SimulatedInternet) -> None:
+    reply = await browser.get(
+        f"/api{BOOK}?customer_id=alice&customer=alice",
+        headers={"cookie": "customer_id=alice", "x-customer-id": "alice", "authorization": "Bearer alice"},
+    )
+
+    assert reply.json()["purchases"] is None
+    assert "orders" not in {instance.upstream for instance, _ in internet.requests}
+
+
+async def test_a_known_visitor_sees_their_purchases(app: FastAPI, browser: httpx.AsyncClient) -> None:
+    async def alice() -> Visitor:
+        return Visitor("US", "USD", customer_id="alice")
+
+    app.dependency_overrides[visitor] = alice
+    data = (await browser.get(f"/api{BOOK}")).json()
+    page = (await browser.get(BOOK, headers=HTML)).text
+
+    assert len(data["purchases"]) == 2
+    assert all(purchase["paid"]["text"] in page for purchase in data["purchases"])
+
+
+async def test_what_a_service_says_is_text_and_never_markup(
+    browser: httpx.AsyncClient, internet: SimulatedInternet, store: Store
+) -> None:
+    internet.hosts["catalog.test"] = rewritten(store.services["catalog"], b"POJOs", b"<b>&P")
+    page = (await browser.get(BOOK, headers=HTML)).text
+
+    assert "<b>&P" not in page
+    assert "&lt;b&gt;&amp;P in Action" in page
+
+
+def rewritten(app: object, old: bytes, new: bytes) -> object:
+    """The app with some of its words replaced by as many others."""
+    assert len(old) == len(new)
+
+    async def lying(scope: object, receive: object, send: object) -> None:
+        async def replaced(message: dict) -> None:
+            if message["type"] == "http.response.body":
+                message["body"] = message["body"].replace(old, new)
+            await send(message)
+
+        await app(scope, receive, replaced)
+
+    return lying
+
+
+async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(browser: httpx.AsyncClient) -> None:
+    page = await browser.get("/products/no-such-book", headers=HTML)
+    document = await browser.get("/api/products/no-such-book")
+
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+    assert page.headers["x-request-id"] in page.text
+    assert (document.status_code, document.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_search_finds_books_and_links_to_them(browser: httpx.AsyncClient) -> None:
+    page = (await browser.get("/?query=microservices", headers=HTML)).text
+
+    assert "/products/microservices-patterns" in page
+
+
+async def test_the_catalogue_goes_on_behind_a_link(browser: httpx.AsyncClient) -> None:
+    page = (await browser.get("/", headers=HTML)).text
+
+    assert "cursor=" in page
+
+
+@pytest.mark.real_time  # files are read in threads
+async def test_the_style_sheet_is_there(browser: httpx.AsyncClient) -> None:
+    reply = await browser.get("/static/site.css")
+
+    assert reply.status_code == 200
+    assert reply.headers["content-type"].startswith("text/css")
