@@ -12,6 +12,7 @@ from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
 from bff_core.edge.deadline import Deadline
 from bff_core.edge.departure import Departure
+from bff_core.edge.head import Head
 from bff_core.edge.health import Health, Readiness
 from bff_core.edge.host import KnownHosts
 from bff_core.edge.page_parts import PageParts
@@ -75,7 +76,8 @@ def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: D
         Middleware(Health, readiness),  # before deadline and page, because it depends on nothing
         Middleware(Departure),  # outside the deadline, because leaving ends it
         Middleware(Deadline, settings.deadline),
-        Middleware(PageParts),  # innermost, because what it tells is the page's own
+        Middleware(PageParts),  # next to the page, because what it tells is the page's own
+        Middleware(Head),  # innermost, so that the log still says HEAD
     ]
 
 

@@ -130,3 +130,10 @@ async def test_the_documented_problems_are_those_that_are_answered(partner: http
     answered = (await partner.get("/v1/products/no-such-book")).json()
 
     assert {**answered, "instance": ""} == {**example, "instance": ""}
+
+
+async def test_head_is_get_without_the_body(partner: httpx.AsyncClient) -> None:
+    whole, head = await partner.get(BOOK), await partner.head(BOOK)
+
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == str(len(whole.content))

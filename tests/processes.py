@@ -1,0 +1,109 @@
+"""Real processes of this project, started and ended by tests."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from time import monotonic
+from typing import Any
+
+from bff_core.settings import load
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_ports(number: int) -> list[int]:
+    """So many ports on which nobody listens just now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    ports = [sock.getsockname()[1] for sock in sockets]
+    for sock in sockets:
+        sock.close()
+    return ports
+
+
+@contextmanager
+def process(*words: str, env: Mapping[str, str] | None = None, folder: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
+    """``python WORDS...``; ended when the block is left."""
+    child = subprocess.Popen(
+        [sys.executable, *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            child.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.communicate()
+
+
+def listens(port: int, *, within: float = 20.0) -> None:
+    """Return once someone listens on this port; fail after ``within`` seconds."""
+    until = monotonic() + within
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert monotonic() < until, f"nobody listens on {port}"
+            Event().wait(0.02)
+        else:
+            return
+
+
+@contextmanager
+def service(name: str, port: int, data: Path) -> Iterator[subprocess.Popen[str]]:
+    """One of the store's services."""
+    with process("-m", "demo", name, "--port", str(port), "--data", str(data)) as child:
+        listens(port)
+        yield child
+
+
+def environment(name: str, listen: int, admin: int, ports: Mapping[str, int]) -> dict[str, str]:
+    """What puts a gateway on these ports, and its upstreams too."""
+    prefix = f"BFF_{name.upper()}__"
+    env = {f"{prefix}LISTEN": f"127.0.0.1:{listen}", f"{prefix}ADMIN": f"127.0.0.1:{admin}"}
+    for upstream in load(ROOT / "bffs" / name / "settings.toml").upstreams:
+        env[f"{prefix}UPSTREAMS__{upstream.upper()}__INSTANCES"] = json.dumps([f"http://127.0.0.1:{ports[upstream]}"])
+    return env
+
+
+@contextmanager
+def gateway(name: str, ports: Mapping[str, int]) -> Iterator[str]:
+    """A gateway whose upstreams are on these ports; its address. ``admin`` among the ports is the operators'."""
+    (listen,) = free_ports(1)
+    env = environment(name, listen, ports["admin"], ports)
+    with process("-m", "bff_core.cli", "run", name, env=env):
+        listens(listen)
+        yield f"http://127.0.0.1:{listen}"
+
+
+def ask(url: str, *, method: str = "GET", content: Any = None, headers: Mapping[str, str] | None = None) -> Any:
+    """Status, headers and body of a reply; JSON is decoded."""
+    body = None if content is None else json.dumps(content).encode()
+    request = urllib.request.Request(url, body, {"content-type": "application/json", **(headers or {})}, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return reply.status, reply.headers, _decoded(reply)
+    except urllib.error.HTTPError as reply:
+        with reply:
+            return reply.status, reply.headers, _decoded(reply)
+
+
+def _decoded(reply: Any) -> Any:
+    content = reply.read()
+    return json.loads(content) if "json" in reply.headers.get("content-type", "") else content
