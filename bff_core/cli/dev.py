@@ -6,7 +6,6 @@ import shlex
 import signal
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process
-from pathlib import Path
 from urllib.parse import urlsplit
 
 from rich.console import Console

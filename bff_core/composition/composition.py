@@ -38,7 +38,7 @@ class Composition:
         self._stop = self._context.started + (self._context.until - self._context.started) * _SHARE_FOR_WAITING
         self._parts: dict[str, Part[Any]] = {}
         self._tasks: dict[Part[Any], asyncio.Task[None]] = {}
-        self._failure: BaseException | None = None
+        self._failure: Exception | None = None
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._due = inf
         self._timer: asyncio.TimerHandle | None = None
@@ -110,6 +110,8 @@ class Composition:
             part.settle(await part.run())
         except GatewayError as error:
             self._lose(part, error)
+        except TimeoutError:
+            self._lose(part, _TooLate(f"part {part.name} ran out of its own time"))
         except asyncio.CancelledError:
             if not part.done and not self._ended:
                 self._fail(RuntimeError(f"part {part.name} was cancelled from within"))
@@ -125,8 +127,12 @@ class Composition:
         else:
             part.miss(error.reason)
 
-    def _fail(self, error: BaseException) -> None:
-        self._failure = self._failure or error
+    def _fail(self, error: Exception) -> None:
+        if self._failure is not None or self._ended:
+            if not isinstance(error, GatewayError):
+                _log.error("a bug, after the page had ended", exc_info=error)
+            return
+        self._failure = error
         for part in self._parts.values():
             part.fail(self._failure)
         for task in self._tasks.values():

@@ -48,7 +48,7 @@ def _counted(number: int, one: str, many: str = "") -> str:
 
 
 def _language(code: str) -> str:
-    return _ENGLISH.languages.get(code.split("-")[0].lower(), code)
+    return _ENGLISH.languages.get(code.split("-", maxsplit=1)[0].lower(), code)
 
 
 def _country(code: str) -> str:

@@ -285,6 +285,32 @@ async def test_a_refusal_for_lack_of_rights_costs_the_part_alone() -> None:
     assert page.completeness.missing == {"purchases": Reason.FORBIDDEN}
 
 
+async def test_work_with_a_timeout_of_its_own_is_late_and_no_bug() -> None:
+    async def hasty() -> None:
+        async with asyncio.timeout(0.1):
+            await asyncio.sleep(1)
+
+    async with Composition(request()) as page:
+        page.optional("hasty", hasty())
+
+    assert page.completeness.missing == {"hasty": Reason.TIMEOUT}
+
+
+async def test_a_bug_in_cleaning_up_after_a_failed_page_is_not_swallowed(caplog: pytest.LogCaptureFixture) -> None:
+    async def clumsy() -> None:
+        try:
+            await asyncio.sleep(1)
+        finally:
+            raise ZeroDivisionError
+
+    with pytest.raises(Unreachable):
+        async with Composition(request()) as page:
+            page.optional("clumsy", clumsy())
+            page.required("product", failing(Unreachable("catalog", "refused"), 0.1))
+
+    assert "ZeroDivisionError" in caplog.text
+
+
 @pytest.mark.parametrize("name", ["", "Price", "two words", "a;b=c", "a,b", "1st", "ünicode", "a\nb"])
 async def test_a_part_is_named_by_a_token(name: str) -> None:
     with pytest.raises(ValueError, match="part"):

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.browser
 BOOK = "/products/pojos-in-action"
 NO_BOOK = "/products/no-such-book"
 PAGES = pytest.mark.parametrize(
-    "path", [BOOK, "/", "/?query=java&region=DE", "/?query=zzz", NO_BOOK], ids=["book", "home", "found", "empty", "gone"]
+    "path",
+    [BOOK, "/", "/?query=java&region=DE", "/?query=zzz", NO_BOOK],
+    ids=["book", "home", "found", "empty", "gone"],
 )
 
 
