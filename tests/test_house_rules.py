@@ -74,6 +74,12 @@ def test_a_page_holds_no_plumbing() -> None:
         assert not re.search(r"\btry\b|status_code|\bhttpx\b|\bgather\b|timeout", text), page
 
 
+def test_the_page_in_the_guide_is_the_page_in_the_repository() -> None:
+    guide = (ROOT / "docs/writing-a-page.md").read_text()
+    shown = next(block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "product_screen" in block)
+    assert shown in (ROOT / "bffs/mobile/product_page.py").read_text()
+
+
 def test_no_test_lets_respx_bypass_what_it_should_test() -> None:
     needle = 'using="' + 'httpx"'
     assert [file for file in sources("tests") if needle in file.read_text()] == []
