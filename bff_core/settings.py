@@ -60,7 +60,7 @@ Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan
 
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not _is_host(host) or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(f'{value!r} is no address; write it like "127.0.0.1:8000"')
     return value
 
@@ -199,6 +199,8 @@ def _refuse_private(file: Path, values: dict[str, Any]) -> None:
 def _refuse_unread(prefix: str) -> None:
     # pydantic-settings passes over what it does not know; a misspelt name must not look as if it worked
     for name in os.environ:
+        if name.upper().startswith(prefix[:-1]) and "__" not in name:
+            raise SettingsError(f"environment {name}: two underscores are needed behind {prefix[:-2]}")
         if name.upper().startswith(prefix):
             key, *members = name.upper().removeprefix(prefix).lower().split("__")
             if key not in GatewaySettings.model_fields or (members and not _has_members(key)):

@@ -42,12 +42,15 @@ class Departure:
 
 
 class _Inbox:
-    """What the server says, read ahead by one message so that a departure is noticed at once."""
+    """What the server says, read ahead so that a departure is noticed at once.
+
+    However long the body: how much of it may wait here is what ``Sizes``, outside, lets through.
+    """
 
     def __init__(self, receive: Receive, work: asyncio.Task[object]) -> None:
         self._receive = receive
         self._work = work
-        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue(maxsize=1)
+        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
         self._open = True
         self.departed = False
 
@@ -55,7 +58,7 @@ class _Inbox:
         """Read until the client has left, or what it sends is refused."""
         try:
             while self._open:
-                await self._messages.put(await self._next())
+                self._messages.put_nowait(await self._next())
         finally:
             self._open = False
 

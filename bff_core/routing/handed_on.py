@@ -10,7 +10,9 @@ from bff_core.wire import ReplyStream
 __all__ = ["HandedOn"]
 
 # an allow-list, because what else a service says is between it and us
-_PASSED: Final = frozenset({b"content-type", b"content-length", b"etag", b"cache-control", b"last-modified"})
+_PASSED: Final = frozenset(
+    {b"content-type", b"content-length", b"etag", b"cache-control", b"age", b"expires", b"last-modified", b"vary"}
+)
 
 
 class HandedOn(Response):

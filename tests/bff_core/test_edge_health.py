@@ -1,5 +1,7 @@
 """One word for whoever starts, stops and routes to gateways."""
 
+from datetime import datetime
+
 import pytest
 from fastapi import APIRouter
 
@@ -52,6 +54,8 @@ async def test_operators_see_each_service_and_how_it_does() -> None:
     async with app.router.lifespan_context(app), browser(app.state.admin) as operator:
         await Visit(app, "/products/x").end()
         found = (await operator.get("/healthz")).json()
+    at = found["upstreams"]["catalog"].pop("last_failure_at")
+    assert datetime.fromisoformat(at).tzinfo
     assert found == {
         "gateway": "small",
         "ready": True,
@@ -65,6 +69,16 @@ async def test_operators_see_each_service_and_how_it_does() -> None:
             }
         },
     }
+
+
+async def test_operators_are_not_answered_under_a_name_that_is_not_theirs() -> None:
+    app = small_gateway(router, SimulatedInternet())
+    async with browser(app.state.admin) as operator:
+        reply = await operator.get("/healthz", headers={"host": "evil.test"})
+        named = [await operator.get("/healthz", headers={"host": host}) for host in ("localhost:9000", "[::1]:9000")]
+    assert reply.status_code == 421
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert [one.status_code for one in named] == [200, 200]
 
 
 async def test_the_wire_is_closed_when_the_gateway_stops() -> None:

@@ -147,7 +147,7 @@ async def test_a_method_that_is_not_there_is_answered_with_those_that_are() -> N
     async with browser(small_gateway(router)) as client:
         reply = await client.delete("/items/7")
     assert (reply.status_code, reply.json()["type"]) == (405, "/problems/method-not-allowed")
-    assert reply.headers["allow"] == "GET"
+    assert reply.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize(

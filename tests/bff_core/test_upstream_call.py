@@ -404,3 +404,42 @@ async def test_a_download_that_is_not_what_was_asked_for_is_refused_and_let_go(a
         await Shop(upstream).picture("pojos")
     assert len(closed) == 1
     assert upstream.tally.in_flight == 0
+
+
+# what is stopped from above
+
+
+@pytest.mark.parametrize(("seconds", "counted"), [(0.01, "ours"), (0.25, "ours"), (0.3, "failure"), (0.5, "failure")])
+async def test_a_hasty_client_is_no_failure_of_the_service_and_a_hanging_service_is(
+    seconds: float, counted: str
+) -> None:
+    client, upstream, _ = shop(HeldUpstream(), timeout="500ms")
+    enter(RequestContext("r", now(), now() + seconds))
+    with pytest.raises(TimedOut):
+        await client.book("pojos")
+    assert upstream.tally.counts() == {counted: 1}
+
+
+@pytest.mark.parametrize(("seconds", "counted"), [(0.01, "ours"), (0.4, "failure")])
+async def test_a_call_that_is_cancelled_counts_by_how_long_it_ran(seconds: float, counted: str) -> None:
+    client, upstream, _ = shop(HeldUpstream(), timeout="500ms")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await client.book("pojos")
+    assert upstream.tally.counts() == {counted: 1}
+
+
+async def test_white_space_around_an_entity_tag_stays_outside() -> None:
+    client, _, internet = shop(replying(b"<svg/>", content_type="image/svg+xml"))
+    for tag in ('"x" ', '"x"\t', ' "x"', " "):
+        await (await client.picture("pojos", if_none_match=tag)).close()
+    assert sent(internet, b"if-none-match") == ['"x"', '"x"', '"x"', None]
+
+
+async def test_the_body_of_a_download_has_until_the_deadline_of_the_request() -> None:
+    client, _, internet = shop(replying(b"<svg/>", content_type="image/svg+xml"), timeout="500ms")
+    internet.stream = AsyncMock(wraps=internet.stream)  # type: ignore[method-assign]
+    enter(RequestContext("r", now(), now() + 2))
+    await (await client.picture("pojos")).close()
+    asked = internet.stream.await_args.kwargs
+    assert (asked["until"], asked["body_until"]) == (now() + 0.5, now() + 2)
