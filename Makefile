@@ -4,50 +4,57 @@
 
 SHELL := /bin/sh
 VENV := .venv
-BIN := $(VENV)/bin
+PY := $(VENV)/bin/python
 # the first of these that is Python 3.11 or later; PYTHON=... chooses another
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .PHONY: run test check format lock clean setup setup-dev
 
+# tools are run by the Python and never by their own scripts, whose first line names the folder that they were made in
 run: setup
-	@exec $(BIN)/bff dev
+	@exec $(PY) -m bff_core.cli dev
 
 test: check
-	@$(BIN)/python -m pytest -n auto --cov --cov-report=term
+	@$(PY) -m pytest -n auto --cov --cov-report=term
 
 check: setup-dev
-	@$(BIN)/ruff format --check --quiet . || { echo "make format puts this right" >&2; exit 1; }
-	@$(BIN)/ruff check --quiet .
-	@$(BIN)/mypy
-	@PYTHONPATH=. $(BIN)/lint-imports
+	@$(PY) -m ruff format --check --quiet . || { echo "make format puts this right" >&2; exit 1; }
+	@$(PY) -m ruff check --quiet .
+	@$(PY) -m mypy
+	@$(PY) -c "import sys; sys.path.insert(0, '.'); from importlinter.cli import lint_imports; sys.exit(lint_imports())"
 
 format: setup-dev
-	@$(BIN)/ruff format --quiet .
-	@$(BIN)/ruff check --quiet --fix .
+	@$(PY) -m ruff format --quiet .
+	@$(PY) -m ruff check --quiet --fix .
 
 setup: $(VENV)/run.stamp
 setup-dev: $(VENV)/dev.stamp
 
-$(VENV)/bin/python:
+# made again where it is only half made, or where the Python that it was made with is gone
+ifneq ($(shell $(PY) -c 'import pip' >/dev/null 2>&1 && echo works),works)
+.PHONY: $(VENV)/venv.stamp
+endif
+
+$(VENV)/venv.stamp:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or later is needed, and none was found; PYTHON=/path/to/python3 names one" >&2; exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or later is needed; $(PYTHON) is older" >&2; exit 1; }
 	@echo "Setting up in $(VENV) ..."
-	@"$(PYTHON)" -m venv $(VENV) >$(VENV).log 2>&1 || { rm -rf $(VENV); echo "cannot make a virtual environment: is python3-venv installed? ($(VENV).log)" >&2; exit 1; }
-	@mv $(VENV).log $(VENV)/setup.log
+	@rm -rf $(VENV) && mkdir $(VENV)
+	@"$(PYTHON)" -m venv $(VENV) >$(VENV)/setup.log 2>&1 || { echo "cannot make a virtual environment: is python3-venv installed? ($(VENV)/setup.log)" >&2; exit 1; }
+	@touch $@
 
-$(VENV)/%.stamp: requirements/%.lock pyproject.toml | $(VENV)/bin/python
+$(VENV)/%.stamp: requirements/%.lock pyproject.toml $(VENV)/venv.stamp
 	@echo "Installing $< ..."
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $< >>$(VENV)/setup.log 2>&1 \
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $< >>$(VENV)/setup.log 2>&1 \
 		|| { echo "cannot install what $< names: no network? ($(VENV)/setup.log)" >&2; exit 1; }
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >>$(VENV)/setup.log 2>&1 \
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >>$(VENV)/setup.log 2>&1 \
 		|| { echo "cannot install the project itself ($(VENV)/setup.log)" >&2; exit 1; }
 	@touch $@
 
 lock: setup-dev
 	@for part in run dev; do group=$$([ $$part = dev ] && echo --group dev || echo --group build); \
-		$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 			pyproject.toml $$group -o requirements/$$part.lock --upgrade || exit 1; done
 
 clean:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -65,6 +65,45 @@ def listens(port: int, *, within: float = 20.0) -> None:
             Event().wait(0.02)
         else:
             return
+
+
+SMALL_APP = """
+from starlette.applications import Starlette
+
+from bff_core.edge.health import Readiness
+
+
+def create(settings):
+    app = Starlette()
+    app.state.readiness, app.state.admin = Readiness(), Starlette()
+    return app
+"""
+
+
+def small_project(folder: Path, *, dev: Sequence[str] = (), **gateways: str) -> None:
+    """A project of gateways that do nothing; each is given as the lines of settings that it has beside ``name``."""
+    (folder / "pyproject.toml").write_text(f'[tool.bff]\ngateways = "shops"\ndev = {json.dumps(dev)}\n')
+    for name, settings in gateways.items():
+        package = folder / "shops" / name
+        package.mkdir(parents=True)
+        (folder / "shops" / "__init__.py").touch()
+        (package / "__init__.py").touch()
+        (package / "app.py").write_text(SMALL_APP)
+        (package / "settings.toml").write_text(f'name = "{name}"\ndeadline = "2s"\nupstreams = {{}}\n{settings}\n')
+
+
+def addresses(listen: int | str, admin: int | str) -> str:
+    """The settings that put a gateway on these ports of this machine, or on these addresses."""
+    here = [f"127.0.0.1:{place}" if isinstance(place, int) else place for place in (listen, admin)]
+    return 'listen = "{}"\nadmin = "{}"'.format(*here)
+
+
+def until(true: Callable[[], object], *, within: float = 20.0) -> None:
+    """Return once ``true`` is; fail after ``within`` seconds."""
+    end = monotonic() + within
+    while not true():
+        assert monotonic() < end, f"not true after {within} s"
+        Event().wait(0.02)
 
 
 @contextmanager

@@ -49,6 +49,6 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))  # gateways are found where the command is run
     try:
         app()
-    except (SettingsError, NotFoundError, serving.PortTaken) as error:
+    except (SettingsError, NotFoundError, serving.PortTaken, serving.ListenerLost) as error:
         print(f"bff: {error}", file=sys.stderr)
         sys.exit(1)

@@ -1,127 +1,166 @@
 """Every gateway at once, and what they need beside them, for people who develop."""
 
 import asyncio
-import json
 import shlex
 import signal
 import sys
-from asyncio.subprocess import PIPE, STDOUT, Process
-from urllib.parse import urlsplit
+from collections.abc import Coroutine, Iterable, Mapping
+from contextlib import ExitStack
+from typing import Any, Final
 
-from rich.console import Console
-from rich.text import Text
-
-from bff_core.cli.found import find, names, project
-from bff_core.cli.serve import bind
-from bff_core.settings import GatewaySettings
+from bff_core.cli.child import Child, adopt_orphans
+from bff_core.cli.found import find_all
+from bff_core.cli.project import project
+from bff_core.cli.screen import Screen
+from bff_core.cli.serve import PortTaken, bind
+from bff_core.settings import GatewaySettings, SettingsError
+from bff_core.wire import Instance
 
 __all__ = ["develop"]
 
-_STARTS_WITHIN = 60.0  # seconds; a first start may have databases to make
-_STOPS_WITHIN = 10.0
-_COLOURS = ("cyan", "magenta", "green", "yellow", "blue")
-_console = Console(highlight=False, soft_wrap=True)
+_STARTS_WITHIN: Final = 60.0  # seconds; a first start may have databases to make
+_STOPS_WITHIN: Final = 10.0
+_OVER_WITHIN: Final = 1.0  # of what was killed
 
 
 def develop() -> int:
     """Start everything, say where to look, and stop everything together. The exit status of the command."""
-    gateways = {name: find(name).settings() for name in names()}
-    for settings in gateways.values():
-        bind(settings.listen).close()
-        bind(settings.admin).close()
-    return asyncio.run(_together(gateways))
+    gateways = {found.name: found.settings() for found in find_all()}
+    _check_addresses(gateways)
+    return asyncio.run(_together(gateways, _commands(gateways)))
 
 
-async def _together(gateways: dict[str, GatewaySettings]) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    commands = {name: f"{{python}} -m bff_core.cli run {name}" for name in gateways}
-    commands |= {_label(command): command for command in project().get("dev", [])}
-    children = {name: await _start(command) for name, command in commands.items()}
-    watching = [
-        asyncio.create_task(_show(name, child, _COLOURS[place % len(_COLOURS)]))
-        for place, (name, child) in enumerate(children.items())
-    ]
-    greeting = asyncio.create_task(_greet(gateways))
-    stopped = asyncio.create_task(stop.wait())
-    await asyncio.wait([*watching, stopped], return_when=asyncio.FIRST_COMPLETED)
-    greeting.cancel()
-    fallen = [name for name, child in children.items() if child.returncode is not None]
-    await _stop(children, watching)
-    if not stop.is_set():
-        _console.print(f"bff: {', '.join(fallen) or 'something'} ended by itself; stopped the rest", style="red")
-    stopped.cancel()
-    return 0 if stop.is_set() else 1
+def _check_addresses(gateways: Mapping[str, GatewaySettings]) -> None:
+    held: dict[str, str] = {}
+    with ExitStack() as stack:  # all are held until the last is, because two gateways may want the same
+        for name, settings in gateways.items():
+            for place, address in ((f"{name}.listen", settings.listen), (f"{name}.admin", settings.admin)):
+                try:
+                    stack.enter_context(bind(address))
+                except PortTaken as error:
+                    raise PortTaken(f"{place}: {error}{_holders(held, address)}") from error
+                held[place] = address
 
 
-def _label(command: str) -> str:
-    return command.rsplit(maxsplit=1)[-1]
+def _holders(held: Mapping[str, str], address: str) -> str:
+    port = address.rpartition(":")[2]
+    same = [f"{place} is {other}" for place, other in held.items() if other.rpartition(":")[2] == port]
+    return f" ({', '.join(same)})" if same else ""
 
 
-async def _start(command: str) -> Process:
-    words = [sys.executable if word == "{python}" else word for word in shlex.split(command)]
-    # a session of its own, because Ctrl-C should reach us alone: we end them in order
-    return await asyncio.create_subprocess_exec(*words, stdout=PIPE, stderr=STDOUT, start_new_session=True)
+def _commands(gateways: Iterable[str]) -> dict[str, list[str]]:
+    """What to start, each under a label of its own."""
+    commands = {name: [sys.executable, "-m", "bff_core.cli", "run", name] for name in gateways}
+    for command in project().dev:
+        label = _label(command.split()[-1], commands)
+        commands[label] = [sys.executable if word == "{python}" else word for word in shlex.split(command)]
+    return commands
 
 
-async def _show(name: str, child: Process, colour: str) -> None:
-    assert child.stdout is not None  # noqa: S101  it is a pipe
-    async for line in child.stdout:
-        _console.print(Text(f"{name:>12} ", style=colour) + Text(_plain(line.decode(errors="replace").rstrip())))
-    await child.wait()
+def _label(wanted: str, taken: Mapping[str, Any]) -> str:
+    label, number = wanted, 1
+    while label in taken:
+        number += 1
+        label = f"{wanted}-{number}"
+    return label
 
 
-def _plain(line: str) -> str:
-    """A line of JSON log as a person reads it; any other line as it is."""
+async def _together(gateways: Mapping[str, GatewaySettings], commands: Mapping[str, list[str]]) -> int:
+    adopt_orphans()
+    told = _Told()
+    screen = Screen(lost=told.to_stop.set)
+    children: dict[str, Child] = {}
+    greeting = asyncio.create_task(_greet(screen, gateways))
     try:
-        said = json.loads(line)
-        text = f"{said['message']}"
-    except (ValueError, KeyError, TypeError):
-        return line
-    parts = "".join(f"  {part}{why}" for part, why in said.get("parts", {}).items())
-    took = f"  {said['ms']} ms" if "ms" in said else ""
-    return f"{text}{took}{parts}" + (f"\n{said['traceback']}" if "traceback" in said else "")
+        for label, words in commands.items():
+            children[label] = await _start(screen, label, words)
+        await _first(told.to_stop.wait(), *(child.ended() for child in children.values()))
+        ended = [label for label, child in children.items() if child.has_ended]
+        fallen = [] if told.to_stop.is_set() else ended
+    finally:
+        greeting.cancel()
+        told.to_stop.set()
+        await _stop(children.values(), told)
+    if fallen:
+        screen.say(f"bff: {', '.join(fallen)} ended by itself; stopped the rest", style="red")
+    return 1 if fallen else 0
 
 
-async def _greet(gateways: dict[str, GatewaySettings]) -> None:
+class _Told:
+    """What a signal has told us: to stop, and, when Ctrl-C is pressed while we do, to stop at once."""
+
+    def __init__(self) -> None:
+        self.to_stop, self.to_hurry = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if (number, signal.getsignal(number)) != (signal.SIGHUP, signal.SIG_IGN):  # which is what nohup asks for
+                asyncio.get_running_loop().add_signal_handler(number, self._hear, number)
+
+    def _hear(self, number: int) -> None:
+        # not at every second signal, because a terminal that is closed may send SIGHUP twice
+        if number == signal.SIGINT and self.to_stop.is_set():
+            self.to_hurry.set()
+        self.to_stop.set()
+
+
+async def _start(screen: Screen, label: str, words: list[str]) -> Child:
+    try:
+        return await Child.start(words, lambda line: screen.show(label, line))
+    except (OSError, ValueError) as error:  # ValueError: a NUL in it
+        reason = getattr(error, "strerror", None) or error
+        raise SettingsError(f"pyproject.toml: tool.bff.dev: cannot start {shlex.join(words)!r}: {reason}") from error
+
+
+async def _stop(children: Iterable[Child], told: _Told) -> None:
+    for child in children:
+        child.signal(signal.SIGTERM)
+    await _first(told.to_hurry.wait(), _all(child.gone() for child in children), within=_STOPS_WITHIN)
+    for child in children:
+        child.signal(signal.SIGKILL)
+    await _all(child.over(_OVER_WITHIN) for child in children)
+
+
+async def _all(events: Iterable[Coroutine[Any, Any, Any]]) -> None:
+    await asyncio.gather(*events)
+
+
+async def _first(*events: Coroutine[Any, Any, Any], within: float | None = None) -> None:
+    tasks = [asyncio.create_task(event) for event in events]
+    await asyncio.wait(tasks, timeout=within, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+
+
+async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> None:
     """Say where to look, once there is something to see."""
-    needed = {settings.listen for settings in gateways.values()} | {
-        urlsplit(instance).netloc
+    needed = {_place(f"http://{settings.listen}") for settings in gateways.values()} | {
+        _place(instance)
         for settings in gateways.values()
         for upstream in settings.upstreams.values()
         for instance in upstream.instances
     }
     try:
         async with asyncio.timeout(_STARTS_WITHIN):
-            await asyncio.gather(*(_listens(address) for address in needed))
+            await _all(_listens(host, port) for host, port in needed)
     except TimeoutError:
-        _console.print(f"bff: not everything listens after {_STARTS_WITHIN:g} s", style="red")
+        screen.say(f"bff: not everything listens after {_STARTS_WITHIN:g} s", style="red")
         return
-    _console.print("\nReady. Ctrl-C stops everything.", style="bold")
+    screen.say("\nReady. Ctrl-C stops everything.", style="bold")
     for name, settings in gateways.items():
-        _console.print(f"{name:>12}  http://{settings.listen}   operators: http://{settings.admin}/healthz")
-    _console.print("")
+        screen.say(f"{name:>12}  http://{settings.listen}   operators: http://{settings.admin}/healthz")
+    screen.say("")
 
 
-async def _listens(address: str) -> None:
-    host, _, port = address.rpartition(":")
+def _place(url: str) -> tuple[str, int]:
+    instance = Instance.parse("", url)
+    return instance.host, instance.port
+
+
+async def _listens(host: str, port: int) -> None:
     while True:
         try:
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-        except OSError:
+            _, writer = await asyncio.open_connection(host, port)
+        except (OSError, UnicodeError):  # UnicodeError: no name of a host at all
             await asyncio.sleep(0.05)
         else:
             writer.close()
             return
-
-
-async def _stop(children: dict[str, Process], watching: list[asyncio.Task[None]]) -> None:
-    for child in children.values():
-        if child.returncode is None:
-            child.terminate()
-    _, late = await asyncio.wait(watching, timeout=_STOPS_WITHIN)
-    for child in children.values():
-        if late and child.returncode is None:
-            child.kill()
-    await asyncio.wait(watching)

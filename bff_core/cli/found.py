@@ -1,22 +1,20 @@
 """Gateways, found by name: ``web`` is the package ``bffs.web`` with a ``create`` in its ``app.py``."""
 
-import tomllib
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import Any
 
 from fastapi import FastAPI
 
+from bff_core.cli.project import project
 from bff_core.settings import GatewaySettings, SettingsError, load
 
-__all__ = ["FoundGateway", "NotFoundError", "find", "names", "project"]
+__all__ = ["FoundGateway", "NotFoundError", "find", "find_all", "names"]
 
 
 class NotFoundError(Exception):
-    """There is no gateway of that name."""
+    """There is no gateway of that name, or none at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +27,11 @@ class FoundGateway:
 
     def settings(self, file: Path | None = None) -> GatewaySettings:
         """Its settings: from ``file``, or from its own ``settings.toml``."""
-        return load(file or self.folder / "settings.toml")
+        file = file or self.folder / "settings.toml"
+        settings = load(file)
+        if settings.name != self.name:  # or an override for this gateway would be read by nobody
+            raise SettingsError(f"{file}: name: {settings.name!r} is not {self.name!r}, the folder of the gateway")
+        return settings
 
     def create(self, settings: GatewaySettings) -> FastAPI:
         """The app."""
@@ -37,35 +39,47 @@ class FoundGateway:
         return app
 
 
-def project() -> dict[str, Any]:
-    """``[tool.bff]`` of the pyproject.toml in this folder."""
-    file = Path("pyproject.toml")
-    if not file.exists():
-        return {}
-    try:
-        found: dict[str, Any] = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("bff", {})
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{file}: {error}") from error
-    return found
-
-
 def names() -> list[str]:
     """Every gateway there is."""
-    spec = find_spec(_package())
-    places = spec.submodule_search_locations if spec else None
-    return sorted(module.name for module in iter_modules(places or []) if module.ispkg)
+    return sorted(
+        app.parent.name
+        for place in _places(project().gateways)
+        for app in Path(place).glob("*/app.py")
+        if (app.parent / "__init__.py").is_file()
+    )
 
 
 def find(name: str) -> FoundGateway:
     """The gateway of this name; ``NotFoundError`` names those there are."""
     if name not in names():
-        known = ", ".join(names()) or f"none: there is no package {_package()!r} in this folder"
+        known = ", ".join(names()) or f"none: {_why_none()}"
         raise NotFoundError(f"there is no gateway {name!r}; there are: {known}")
-    spec = find_spec(f"{_package()}.{name}")
+    package = f"{project().gateways}.{name}"
+    spec = find_spec(package)
     assert spec is not None  # noqa: S101  it was listed
     assert spec.origin is not None  # noqa: S101  a package has a file
-    return FoundGateway(name, f"{_package()}.{name}", Path(spec.origin).parent)
+    return FoundGateway(name, package, Path(spec.origin).parent)
 
 
-def _package() -> str:
-    return str(project().get("gateways", "bffs"))
+def find_all() -> list[FoundGateway]:
+    """Every gateway there is; ``NotFoundError`` where there is none."""
+    if found := [find(name) for name in names()]:
+        return found
+    raise NotFoundError(f"there are no gateways: {_why_none()}")
+
+
+def _places(package: str) -> list[str]:
+    try:
+        spec = find_spec(package)
+    except ModuleNotFoundError as error:
+        if not f"{package}.".startswith(f"{error.name}."):  # it is there, and imports what is not
+            raise
+        return []
+    return list(spec.submodule_search_locations or ()) if spec else []
+
+
+def _why_none() -> str:
+    package = project().gateways
+    if _places(package):
+        return f"no package in {package!r} has an app.py"
+    return f"there is no package {package!r} in this folder"

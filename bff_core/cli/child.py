@@ -1,0 +1,132 @@
+"""A command that runs beside others: its lines, and its end with everything it started."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from asyncio.subprocess import DEVNULL, STDOUT, Process
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from typing import Final
+
+__all__ = ["Child", "adopt_orphans", "lines"]
+
+_CHUNK: Final = 64 * 1024  # bytes
+_LONGEST: Final = 256 * 1024  # bytes of a line; a traceback is one line of JSON
+_PR_SET_PDEATHSIG: Final = 1
+_PR_SET_CHILD_SUBREAPER: Final = 36
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+class Child:
+    """A running command, in a process group of its own."""
+
+    def __init__(self, process: Process, output: int, show: Callable[[str], None]) -> None:
+        self._process = process
+        self._showing = asyncio.create_task(_show(output, show))
+
+    @classmethod
+    async def start(cls, words: Sequence[str], show: Callable[[str], None]) -> "Child":
+        """Start it; ``show`` gets its lines. Raises ``OSError`` where there is no such command.
+
+        On Linux it is told to end when we die without a word; elsewhere it then stays.
+        """
+        # a pipe of our own: asyncio's would hide the end of the command for as long as a grandchild holds the pipe
+        ours, theirs = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words,
+                stdin=DEVNULL,
+                stdout=theirs,
+                stderr=STDOUT,
+                start_new_session=True,  # because Ctrl-C should reach us alone: we end them in order
+                preexec_fn=_end_with(os.getpid()),
+            )
+        except BaseException:
+            os.close(ours)
+            raise
+        finally:
+            os.close(theirs)
+        return cls(process, ours, show)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the command itself has; what it started may not have."""
+        return self._process.returncode is not None
+
+    async def ended(self) -> None:
+        """Wait until it has."""
+        await self._process.wait()
+
+    async def gone(self) -> None:
+        """Wait until nothing of its group is left."""
+        while self.signal(0):
+            self._reap()
+            await asyncio.sleep(0.02)
+
+    def signal(self, number: int) -> bool:
+        """Send a signal to the whole group; whether there was anyone to get it."""
+        with suppress(ProcessLookupError, PermissionError):  # the second is what macOS says of a group of the dead
+            os.killpg(self._process.pid, number)
+            return True
+        return False
+
+    async def over(self, within: float) -> None:
+        """Wait until it has ended and all is shown, or ``within`` seconds: who left its group may hold the pipe."""
+        ended = asyncio.create_task(self.ended())
+        await asyncio.wait([ended, self._showing], timeout=within)
+        ended.cancel()
+        self._showing.cancel()
+
+    def _reap(self) -> None:
+        if self.has_ended:  # what it started is ours now
+            with suppress(ChildProcessError):
+                os.waitpid(-self._process.pid, os.WNOHANG)
+
+
+def adopt_orphans() -> None:
+    """Make what children leave behind ours, on Linux: in a container there may be nobody else to notice its end."""
+    if _libc is not None:
+        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+async def lines(output: asyncio.StreamReader) -> AsyncIterator[str]:
+    """Every line, without its end. Of a very long one the beginning, at least 256 KiB of it."""
+    kept = b""
+    while chunk := await output.read(_CHUNK):
+        *whole, kept = (kept + chunk).split(b"\n")
+        for line in whole:
+            yield _text(line)
+        kept = kept[:_LONGEST]
+    if kept:
+        yield _text(kept)
+
+
+def _text(line: bytes) -> str:
+    return line.decode(errors="replace").rstrip()
+
+
+async def _show(output: int, show: Callable[[str], None]) -> None:
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(output, "rb", buffering=0)
+    )
+    try:
+        async for line in lines(reader):
+            show(line)
+    finally:
+        transport.close()
+
+
+def _end_with(parent: int) -> Callable[[], None] | None:
+    if _libc is None:
+        return None
+    prctl = _libc.prctl
+
+    def in_the_child() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before we asked
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return in_the_child
