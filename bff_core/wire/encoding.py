@@ -1,0 +1,35 @@
+"""A request as bytes on the wire of HTTP/1.1, checked so that no value can become a line of its own."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from bff_core.wire.contract import Instance, Request
+
+__all__ = ["encode"]
+
+
+def encode(instance: Instance, request: Request) -> bytes:
+    """Request line, headers and body. Raises ``ValueError`` where a value holds CR, LF or NUL: that is a bug of ours."""
+    lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), _host(instance)]
+    lines += [name + b": " + value for name, value in request.headers]
+    if request.body or request.method not in _WITHOUT_BODY:
+        lines.append(b"content-length: %d" % len(request.body))
+    head = b"\r\n".join(lines)
+    _check(head, lines)
+    return head + b"\r\n\r\n" + request.body
+
+
+_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+
+
+def _check(head: bytes, lines: Sequence[bytes]) -> None:
+    breaks = len(lines) - 1
+    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head or head.count(b" ", 0, len(lines[0])) != 2:
+        raise ValueError("a header or the target holds a line break, a NUL or a blank that does not belong there")
+
+
+@lru_cache(maxsize=4096)
+def _host(instance: Instance) -> bytes:
+    host = f"[{instance.host}]" if ":" in instance.host else instance.host
+    usual = {"http": 80, "https": 443}[instance.scheme]
+    return f"host: {host}{'' if instance.port == usual else f':{instance.port}'}".encode("idna" if not host.isascii() else "ascii")
