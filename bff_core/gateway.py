@@ -54,7 +54,6 @@ def gateway(
         middleware=_front_door(settings, readiness, draw_problem),
         exception_handlers=HANDLERS,
         lifespan=_lifespan(wire, readiness),
-        max_body_size=settings.sizes.body,
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
         telemetry={"operation_spans": False},
     )

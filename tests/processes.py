@@ -30,13 +30,15 @@ def free_ports(number: int) -> list[int]:
 
 
 @contextmanager
-def process(*words: str, env: Mapping[str, str] | None = None, folder: Path = ROOT) -> Iterator[subprocess.Popen[str]]:
-    """``python WORDS...``; ended when the block is left."""
+def process(
+    *words: str, env: Mapping[str, str] | None = None, folder: Path = ROOT, stdout: int = subprocess.PIPE
+) -> Iterator[subprocess.Popen[str]]:
+    """``python WORDS...``; ended when the block is left. A pipe that nobody reads stops it when it is full."""
     child = subprocess.Popen(
         [sys.executable, *words],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", **(env or {})},
-        stdout=subprocess.PIPE,
+        stdout=stdout,
         stderr=subprocess.STDOUT,
         text=True,
     )
@@ -68,7 +70,7 @@ def listens(port: int, *, within: float = 20.0) -> None:
 @contextmanager
 def service(name: str, port: int, data: Path) -> Iterator[subprocess.Popen[str]]:
     """One of the store's services."""
-    with process("-m", "demo", name, "--port", str(port), "--data", str(data)) as child:
+    with process("-m", "demo", name, "--port", str(port), "--data", str(data), stdout=subprocess.DEVNULL) as child:
         listens(port)
         yield child
 
@@ -87,7 +89,7 @@ def gateway(name: str, ports: Mapping[str, int]) -> Iterator[str]:
     """A gateway whose upstreams are on these ports; its address. ``admin`` among the ports is the operators'."""
     (listen,) = free_ports(1)
     env = environment(name, listen, ports["admin"], ports)
-    with process("-m", "bff_core.cli", "run", name, env=env):
+    with process("-m", "bff_core.cli", "run", name, env=env, stdout=subprocess.DEVNULL):
         listens(listen)
         yield f"http://127.0.0.1:{listen}"
 

@@ -78,10 +78,10 @@ class Problems:
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
-            response = self._draw(_expected(error), scope)
+            expected = _expected(error)
             if begun or scope["type"] != "http":
                 raise  # too late for another answer: the server closes the connection
-            await response(scope, receive, send)
+            await self._draw(expected, scope)(scope, receive, send)
 
 
 def _expected(error: Exception) -> GatewayError:

@@ -1,6 +1,7 @@
-"""How large a request may say it is. A body that says nothing is counted as it is read, by Starlette's own limit."""
+"""How large a request may be: refused where it says that it is larger, and counted as it is read."""
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.errors import ContentTooLarge, HeadersTooLarge, TargetTooLong
 from bff_core.settings import SizeLimits
@@ -19,6 +20,7 @@ class Sizes:
         """Check, and let the request through."""
         if scope["type"] == "http":
             self._check(scope)
+            receive = self._counted(receive)
         await self._app(scope, receive, send)
 
     def _check(self, scope: Scope) -> None:
@@ -32,3 +34,17 @@ class Sizes:
         for name, value in headers:
             if name == b"content-length" and int(value) > self._limits.body:  # the server has seen that it is a number
                 raise ContentTooLarge(f"{value!r} bytes")
+
+    def _counted(self, receive: Receive) -> Receive:
+        total = 0
+
+        async def counted() -> Message:
+            nonlocal total
+            message = await receive()
+            total += len(message.get("body", b""))
+            if total > self._limits.body:
+                # FastAPI's word for it, because any other exception while a body is read is a 400 to FastAPI
+                raise HTTPException(413, f"more than {self._limits.body} bytes")
+            return message
+
+        return counted

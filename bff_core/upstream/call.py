@@ -21,6 +21,7 @@ T = TypeVar("T")
 
 _REJECTED = frozenset({400, 422})
 _THROTTLED = frozenset({408, 425, 429})
+_DAY = 86_400.0
 
 
 class Endpoint(Generic[T]):
@@ -101,12 +102,12 @@ def _retry_after(value: str | None) -> float | None:
     # RFC 9110, 10.2.3: seconds, or a date
     if value is None:
         return None
-    if value.isascii() and value.isdigit():
-        return min(float(value), 86_400.0)
     try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time())
+        digits = value.isascii() and value.isdigit()
+        seconds = float(value) if digits else parsedate_to_datetime(value).timestamp() - time()
     except (ValueError, OverflowError):
         return None
+    return min(max(0.0, seconds), _DAY)
 
 
 @dataclass(frozen=True, slots=True)

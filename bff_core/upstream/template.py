@@ -37,8 +37,8 @@ class Template:
         target = self._fixed[0]
         for name, fixed in zip(self._names, self._fixed[1:], strict=True):
             target += _segment(name, values[name]) + fixed
-        given = [(name, value) for name, value in (query or {}).items() if value is not None]
-        return f"{target}?{_query(given)}" if given else target
+        written = _query([(name, value) for name, value in (query or {}).items() if value is not None])
+        return f"{target}?{written}" if written else target
 
 
 def _segment(name: str, value: str) -> str:

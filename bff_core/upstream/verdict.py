@@ -2,7 +2,16 @@
 
 from enum import Enum
 
-from bff_core.errors import BadStatus, Busy, GatewayError, InvalidRequest, NotFound, Throttled, TimedOut, Unreachable
+from bff_core.errors import (
+    BadReply,
+    BadStatus,
+    GatewayError,
+    InvalidRequest,
+    NotFound,
+    Throttled,
+    TimedOut,
+    Unreachable,
+)
 
 __all__ = ["Verdict", "judge"]
 
@@ -38,7 +47,7 @@ def judge(error: GatewayError) -> Verdict:
             return Verdict.FAILURE
         case BadStatus(upstream_status=status) if status < 500:
             return Verdict.SUCCESS
-        case Busy():
-            return Verdict.OURS
-        case _:
+        case BadStatus() | BadReply():
             return Verdict.LASTING
+        case _:
+            return Verdict.OURS

@@ -1,14 +1,14 @@
 """The wire over httpx: only for upstreams you trust, and what tests with respx go through.
 
-Cancelling httpx poisons its pool for good (encode/httpcore#1093, unfixed and frozen). So each exchange runs in a task
-of its own that is never cancelled: whoever asked stops waiting, and the exchange ends by itself, when ``until`` has
-come at the latest (see ``wire/punctual.py``). Its connection is back in the pool when it has really ended.
+Cancelling httpx poisons its pool for good (encode/httpcore#1093, unfixed and frozen), and its own pool timeout is such
+a cancellation. So each exchange runs in a task of its own that is never cancelled: whoever asked stops waiting, and the
+exchange ends by itself, when ``until`` has come at the latest (see ``wire/punctual.py``). And nobody ever waits in the
+pool: room for a connection is waited for here, and given back when the exchange has really ended.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, asynccontextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any, Final, TypeVar
 
 import httpcore
@@ -28,19 +28,20 @@ _ENDED_EARLY: Final = ("Server disconnected", "peer closed connection")
 
 
 class HttpxWire:
-    """A wire on one httpx client. What it cannot be strict about: docs/decisions/0001."""
+    """A wire on httpx's transport. What it cannot be strict about: docs/decisions/0001.
+
+    There is no ``httpx.Client`` around it, because that keeps Alice's cookies and sends them for Bob, takes proxies and
+    ``.netrc`` from wherever the gateway was started, and reads ``Location`` even where it follows no redirect.
+    """
 
     def __init__(self, *, connections: int = 200) -> None:
-        self._client = httpx.AsyncClient(
-            transport=_PunctualTransport(connections),
-            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # or Alice's cookies are sent for Bob
-            trust_env=False,  # or proxies and .netrc come from wherever the gateway was started
-            follow_redirects=False,
-        )
+        self._transport = _PunctualTransport(connections)
+        self._room = asyncio.Semaphore(connections)
         self._exchanges: set[asyncio.Task[Any]] = set()
 
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
+        await self._find_room(instance, until)
         exchange = self._start(self._whole(instance, request, until, max_body))
         await asyncio.wait({exchange}, timeout=until - asyncio.get_running_loop().time())
         if not exchange.done():
@@ -49,6 +50,7 @@ class HttpxWire:
 
     async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
         """See ``Wire.stream``."""
+        await self._find_room(instance, until)
         stream = _Stream(until)
         self._start(self._piecewise(stream, instance, request, until, max_body))
         try:
@@ -62,7 +64,14 @@ class HttpxWire:
         """See ``Wire.close``."""
         while self._exchanges:
             await asyncio.wait(self._exchanges)
-        await self._client.aclose()
+        await self._transport.aclose()
+
+    async def _find_room(self, instance: Instance, until: float) -> None:
+        try:
+            async with asyncio.timeout_at(until):
+                await self._room.acquire()
+        except TimeoutError:
+            raise Busy(instance.upstream, "every connection is taken") from None
 
     def _start(self, exchange: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(exchange)
@@ -72,7 +81,9 @@ class HttpxWire:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         self._exchanges.discard(task)
-        task.exception()  # looked at, because nobody else may be waiting any more
+        self._room.release()
+        if not task.cancelled():  # by a loop that is being closed
+            task.exception()  # looked at, because nobody else may be waiting any more
 
     async def _whole(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         async with self._exchange(instance, request, until) as response:
@@ -97,42 +108,29 @@ class HttpxWire:
     @asynccontextmanager
     async def _exchange(self, instance: Instance, request: Request, until: float) -> AsyncIterator[httpx.Response]:
         exchange_until.set(until)
-        outgoing = httpx.Request(
-            request.method,
-            httpx.URL(
-                scheme=instance.scheme,
-                host=instance.host,
-                port=instance.port,
-                raw_path=request.target.encode(),
-            ),
-            headers=[*request.headers, (b"accept-encoding", b"identity")],
-            content=request.body,
-            extensions={"timeout": {"pool": max(0.0, until - asyncio.get_running_loop().time())}},
-        )
         try:
-            response = await self._client.send(outgoing, stream=True)
+            response = await self._transport.handle_async_request(_outgoing(instance, request))
             try:
                 _check_head(response, instance)
                 yield response
             finally:
                 await response.aclose()
-        except httpx.PoolTimeout as error:
-            raise Busy(instance.upstream, "every connection is taken") from error
         except httpx.TimeoutException as error:
             raise TimedOut(instance.upstream, "no whole reply in time") from error
         except httpx.RemoteProtocolError as error:
             kind = Unreachable if str(error).startswith(_ENDED_EARLY) else BadReply
             raise kind(instance.upstream, str(error)) from error
-        except httpx.NetworkError as error:
+        except (httpx.NetworkError, httpx.InvalidURL) as error:  # the address of an instance is all of its URL
             raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
 
 
 class _PunctualTransport(httpx.AsyncHTTPTransport):
     def __init__(self, connections: int) -> None:
-        super().__init__(trust_env=False)
+        trusted = httpx.create_ssl_context(trust_env=False)
+        super().__init__(verify=trusted, trust_env=False)
         # the one way to hand httpx a network backend
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=httpx.create_ssl_context(trust_env=False),
+            ssl_context=trusted,
             max_connections=connections,
             keepalive_expiry=30.0,
             network_backend=PunctualBackend(),
@@ -186,6 +184,17 @@ class _Stream:
     async def close(self) -> None:
         self._left = True
         self._wanted.release()
+
+
+def _outgoing(instance: Instance, request: Request) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        httpx.URL(scheme=instance.scheme, host=instance.host, port=instance.port),
+        headers=[*request.headers, (b"accept-encoding", b"identity")],
+        content=request.body,
+        # as it is, and never part of a URL, which would resolve dot segments and could name another host
+        extensions={"target": request.target.encode()},
+    )
 
 
 def _check_head(response: httpx.Response, instance: Instance) -> None:

@@ -39,7 +39,7 @@ def _soon(moment: date) -> str:
 
 def _published(when: str) -> str:
     year, *rest = when.split("-")
-    month = [_ENGLISH.months["format"]["wide"][int(part)] for part in rest[:1]]
+    month = [_ENGLISH.months["format"]["wide"].get(int(part), part) for part in rest[:1]]
     return " ".join([*(str(int(part)) for part in rest[1:]), *month, year])
 
 
@@ -48,11 +48,11 @@ def _counted(number: int, one: str, many: str = "") -> str:
 
 
 def _language(code: str) -> str:
-    return _ENGLISH.languages.get(code.split("-", maxsplit=1)[0].lower(), code)
+    return str(_ENGLISH.languages.get(code.split("-", maxsplit=1)[0].lower(), code))
 
 
 def _country(code: str) -> str:
-    return _ENGLISH.territories.get(code, code)
+    return str(_ENGLISH.territories.get(code, code))
 
 
 _templates.filters.update(
@@ -71,6 +71,9 @@ def draw_problem(error: GatewayError, scope: Scope) -> Response:
     """An error as a page for people; as a problem document for whoever does not ask for HTML."""
     accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
     if b"text/html" not in accept:
-        return problem(error, scope)
-    html = _templates.get_template("problem.html").render(problem=document(error))
-    return Response(html, error.status, {**_HEADERS, **headers(error)}, media_type="text/html")
+        response = problem(error, scope)
+    else:
+        html = _templates.get_template("problem.html").render(problem=document(error))
+        response = Response(html, error.status, {**_HEADERS, **headers(error)}, media_type="text/html")
+    response.headers["vary"] = "accept"
+    return response

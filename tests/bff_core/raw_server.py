@@ -1,13 +1,14 @@
-"""A server that says exactly what a test wrote for it, HTTP or not."""
+"""A server that says exactly what a test wrote for it, HTTP or not, and a wire to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from bff_core.wire import Instance
+from bff_core.wire.httpx import HttpxWire
 
-__all__ = ["RawServer", "Script", "said", "unused_port"]
+__all__ = ["RawServer", "Script", "after", "open_wire", "said", "unused_port"]
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What happens on one connection; it ends with the script."""
@@ -85,3 +86,19 @@ async def unused_port() -> int:
     server.close()
     await server.wait_closed()
     return port
+
+
+@asynccontextmanager
+async def open_wire(connections: int = 10) -> AsyncIterator[HttpxWire]:
+    """A wire that is closed at the end, which waits until every exchange has ended."""
+    wire = HttpxWire(connections=connections)
+    try:
+        yield wire
+    finally:
+        async with asyncio.timeout(10):
+            await wire.close()
+
+
+def after(seconds: float) -> float:
+    """The moment that is so far away."""
+    return asyncio.get_running_loop().time() + seconds

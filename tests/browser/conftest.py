@@ -5,12 +5,14 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from tests.browser.browser import Browser, chromium
 from tests.processes import free_ports, listens, process
+from tests.store import SERVICES
 
 Addresses = Mapping[str, str]
 
@@ -20,7 +22,7 @@ def services(databases: Path) -> Iterator[Addresses]:
     """The store's services in one process: the name of each and its address."""
     with process("-m", "demo", "--port", "0", "--data", str(databases)) as store:
         assert store.stdout
-        yield dict(line.split() for line, _ in zip(store.stdout, range(7), strict=False))
+        yield dict(line.split() for line in islice(store.stdout, len(SERVICES)))
 
 
 @pytest.fixture(scope="session")

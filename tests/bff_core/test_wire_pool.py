@@ -1,0 +1,156 @@
+"""Callers come, lose patience and go; the wire stays whole for the others (encode/httpcore#1093)."""
+
+import asyncio
+import gc
+from contextlib import suppress
+from random import Random
+
+import httpx
+import pytest
+
+from bff_core.errors import Busy, TimedOut, UpstreamError
+from bff_core.wire import Request
+from bff_core.wire.httpx import HttpxWire
+from tests.bff_core.raw_server import RawServer, after, open_wire, said
+
+pytestmark = pytest.mark.real_time
+
+GET = Request("GET", "/")
+ROUNDS, CALLS, CONNECTIONS = 20, 40, 10
+
+
+async def slightly_slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    waits = Random(1)
+    while True:
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(waits.uniform(0, 0.01))
+        writer.write(said(b"ok"))
+        await writer.drain()
+
+
+async def hanging(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def impatient_callers(wire: HttpxWire, server: RawServer, *, patience: float, until: float) -> None:
+    """Each leaves after a random while of at most ``patience``, and its exchange is over by ``until`` of it."""
+    random = Random(1)
+
+    async def call(seconds: float) -> None:
+        with suppress(TimeoutError, UpstreamError):
+            async with asyncio.timeout(seconds):
+                await wire.send(server.instance, GET, until=after(seconds * until), max_body=10)
+
+    for _ in range(ROUNDS):
+        await asyncio.gather(*(call(random.uniform(0, patience)) for _ in range(CALLS)))
+
+
+async def bodies(wire: HttpxWire, server: RawServer) -> list[bytes]:
+    calls = (wire.send(server.instance, GET, until=after(5), max_body=10) for _ in range(CONNECTIONS))
+    return [reply.body for reply in await asyncio.gather(*calls)]
+
+
+async def test_callers_that_are_cancelled_at_random_leave_every_connection_usable() -> None:
+    async with RawServer(slightly_slow) as server, open_wire(CONNECTIONS) as wire:
+        await impatient_callers(wire, server, patience=0.02, until=10)
+        assert await bodies(wire, server) == [b"ok"] * CONNECTIONS
+
+
+async def test_calls_whose_time_runs_out_while_others_wait_leave_every_connection_usable() -> None:
+    async with RawServer(slightly_slow) as server, open_wire(CONNECTIONS) as wire:
+        await impatient_callers(wire, server, patience=0.02, until=1)
+        assert await bodies(wire, server) == [b"ok"] * CONNECTIONS
+
+
+async def test_the_same_callers_poison_a_plain_httpx_client_for_good() -> None:
+    """If this fails, httpx can be cancelled now, and the wire may become simpler."""
+    random = Random(1)
+    limits = httpx.Limits(max_connections=CONNECTIONS)
+    async with RawServer(slightly_slow) as server, httpx.AsyncClient(limits=limits, timeout=0.3) as client:
+
+        async def call(seconds: float) -> None:
+            with suppress(TimeoutError, httpx.HTTPError):
+                async with asyncio.timeout(seconds):
+                    await client.get(str(server.instance))
+
+        async def poisoned() -> bool:
+            calls = (client.get(str(server.instance)) for _ in range(CONNECTIONS))
+            ends = await asyncio.gather(*calls, return_exceptions=True)
+            return any(isinstance(end, httpx.PoolTimeout) for end in ends)
+
+        for _ in range(5 * ROUNDS):
+            await asyncio.gather(*(call(random.uniform(0, 0.02)) for _ in range(CALLS)))
+            if await poisoned():
+                return
+        pytest.fail("the pool is whole")
+
+
+async def test_a_connection_is_used_again() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire() as wire:
+        for _ in range(3):
+            await wire.send(server.instance, GET, until=after(5), max_body=10)
+        assert (server.accepted, len(server.heads)) == (1, 3)
+
+
+async def test_a_connection_that_the_service_closed_meanwhile_is_replaced() -> None:
+    async with RawServer(said(b"ok")) as server, open_wire() as wire:
+        for _ in range(3):
+            await wire.send(server.instance, GET, until=after(5), max_body=10)
+            while server.open:
+                await asyncio.sleep(0)
+        assert server.accepted == 3
+
+
+async def test_without_room_until_the_end_a_call_is_busy_and_nothing_is_sent() -> None:
+    async with RawServer(hanging) as server, open_wire(connections=1) as wire:
+        first = asyncio.create_task(wire.send(server.instance, GET, until=after(0.2), max_body=10))
+        await asyncio.sleep(0)
+        with pytest.raises(Busy):
+            await wire.send(server.instance, GET, until=after(0.05), max_body=10)
+        with pytest.raises(TimedOut):
+            await first
+        assert server.accepted == 1
+
+
+async def test_an_abandoned_exchange_holds_its_connection_until_it_ends_and_no_longer() -> None:
+    async with RawServer(hanging) as server, open_wire(connections=1) as wire:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await wire.send(server.instance, GET, until=after(0.3), max_body=10)
+        with pytest.raises(Busy):
+            await wire.send(server.instance, GET, until=after(0.05), max_body=10)
+        server.script = said(b"ok")
+        assert (await wire.send(server.instance, GET, until=after(5), max_body=10)).body == b"ok"
+
+
+async def test_closing_waits_for_what_is_under_way() -> None:
+    answer = asyncio.Event()
+
+    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await answer.wait()
+        writer.write(said(b"ok"))
+
+    async with RawServer(held) as server:
+        wire = HttpxWire()
+        call = asyncio.create_task(wire.send(server.instance, GET, until=after(5), max_body=10))
+        while not server.open:
+            await asyncio.sleep(0)
+        closing = asyncio.create_task(wire.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        answer.set()
+        assert (await call).body == b"ok"
+        await closing
+
+
+async def test_an_exchange_that_fails_after_its_caller_left_is_silent(caplog: pytest.LogCaptureFixture) -> None:
+    async with RawServer(hanging) as server, open_wire() as wire:
+        call = asyncio.create_task(wire.send(server.instance, GET, until=after(0.05), max_body=10))
+        while not server.open:
+            await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.wait({call})
+        await wire.close()
+    del call
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio"]
