@@ -9,7 +9,7 @@ __all__ = ["encode"]
 
 
 def encode(instance: Instance, request: Request) -> bytes:
-    """Request line, headers and body. Raises ``ValueError`` where a value holds CR, LF or NUL: that is a bug of ours."""
+    """Request line, headers and body. Raises ``ValueError`` where a value holds CR, LF or NUL: a bug of ours."""
     lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), _host(instance)]
     lines += [name + b": " + value for name, value in request.headers]
     if request.body or request.method not in _WITHOUT_BODY:
@@ -24,12 +24,14 @@ _WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
 def _check(head: bytes, lines: Sequence[bytes]) -> None:
     breaks = len(lines) - 1
-    if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head or head.count(b" ", 0, len(lines[0])) != 2:
-        raise ValueError("a header or the target holds a line break, a NUL or a blank that does not belong there")
+    whole = head.count(b"\n") == breaks and head.count(b"\r") == breaks and b"\0" not in head
+    if not whole or lines[0].count(b" ") != 2:
+        raise ValueError("the target or a header holds a line break, a NUL or a blank that does not belong there")
 
 
 @lru_cache(maxsize=4096)
 def _host(instance: Instance) -> bytes:
     host = f"[{instance.host}]" if ":" in instance.host else instance.host
     usual = {"http": 80, "https": 443}[instance.scheme]
-    return f"host: {host}{'' if instance.port == usual else f':{instance.port}'}".encode("idna" if not host.isascii() else "ascii")
+    port = "" if instance.port == usual else f":{instance.port}"
+    return b"host: " + host.encode("idna" if not host.isascii() else "ascii") + port.encode("ascii")

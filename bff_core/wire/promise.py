@@ -1,13 +1,13 @@
 """A result that someone else will bring, awaited without a task.
 
-Whoever drives a coroutine by hand gets the promise from ``send`` and says with ``then`` what to do when it is kept; that
-runs at once, on the stack of whoever keeps it. In an asyncio task a promise behaves like a future.
+Whoever drives a coroutine by hand gets the promise from ``send`` and says with ``then`` what to do when it is kept;
+that runs at once, on the stack of whoever keeps it. In an asyncio task a promise behaves like a future.
 """
 
 import asyncio
 from collections.abc import Callable, Generator
 from contextvars import Context
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 __all__ = ["Promise"]
 
@@ -19,11 +19,11 @@ class Promise(Generic[T]):
 
     __slots__ = ("_asyncio_future_blocking", "_error", "_forget", "_then", "_value", "done", "loop")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], object]) -> None:
         self.loop = loop
         self.done = False
         self._asyncio_future_blocking = False
-        self._forget = forget
+        self._forget: Callable[[], object] = forget
         self._then: Callable[[], object] | None = None
         self._value: T | None = None
         self._error: BaseException | None = None
@@ -43,6 +43,11 @@ class Promise(Generic[T]):
             self._error = error
             if self._then is not None:
                 self._then()
+
+    @property
+    def kept(self) -> bool:
+        """It has brought a result, and no error."""
+        return self.done and self._error is None
 
     def then(self, go_on: Callable[[], object]) -> None:
         """What to do as soon as it is kept or broken."""
@@ -72,9 +77,10 @@ class Promise(Generic[T]):
         """Wake a task, in the next turn of the loop."""
         self.then(lambda: self.loop.call_soon(wake, self, context=context))
 
-    def cancel(self, msg: Any = None) -> Literal[True]:
-        """Whoever waited has given up."""
-        if not self.done:
-            self._forget()
-            self.break_(asyncio.CancelledError(msg))
+    def cancel(self, msg: Any = None) -> bool:
+        """Whoever waited has given up; false when it is too late for that, and the task hears of it another way."""
+        if self.done:
+            return False
+        self._forget()
+        self.break_(asyncio.CancelledError(msg))
         return True
