@@ -26,8 +26,8 @@ class RequestContext:
     outcomes: dict[str, str] = field(default_factory=dict)
 
     def narrowed(self, until: float) -> "RequestContext":
-        """The same request with a sooner deadline; a later one changes nothing."""
-        return replace(self, until=min(self.until, until))
+        """The same request as a part of its page sees it: due by ``until``, and a composition inside it is its own."""
+        return replace(self, until=min(self.until, until), wanted=None, outcomes={})
 
 
 _current: ContextVar[RequestContext] = ContextVar("request")

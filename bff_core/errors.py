@@ -27,6 +27,7 @@ __all__ = [
     "TargetTooLong",
     "Throttled",
     "TimedOut",
+    "TooLate",
     "Unreachable",
     "UnsupportedMediaType",
     "UpstreamError",
@@ -144,12 +145,18 @@ class NotFound(GatewayError):
 # Time
 
 
-class DeadlinePassed(GatewayError):
-    """No time is left for what was asked; nothing was sent."""
+class TooLate(GatewayError):
+    """It was under way, and its time is over."""
 
     status = 504
     kind = "timeout"
     title = "The answer did not come in time."
+    reason = Reason.TIMEOUT
+
+
+class DeadlinePassed(TooLate):
+    """No time is left for what was asked; nothing was sent."""
+
     reason = Reason.DEADLINE
 
 

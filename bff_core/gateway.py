@@ -16,6 +16,7 @@ from bff_core.edge.head import Head
 from bff_core.edge.health import Health, Readiness
 from bff_core.edge.host import KnownHosts
 from bff_core.edge.page_parts import PageParts
+from bff_core.edge.problem_docs import EVERYWHERE, documented, with_problems
 from bff_core.edge.problems import HANDLERS, Draw, Problems, problem
 from bff_core.edge.security_headers import SecurityHeaders
 from bff_core.edge.sizes import Sizes
@@ -56,10 +57,13 @@ def gateway(
         lifespan=_lifespan(wire, readiness),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
         telemetry={"operation_spans": False},
+        responses=documented(*EVERYWHERE),
     )
+    app.openapi = with_problems(app.openapi)  # type: ignore[method-assign]  # FastAPI's way to change it
     app.state.settings = settings
     app.state.store = connect(clients, upstreams)
-    app.state.admin = admin_app(settings.name, readiness, upstreams)
+    app.state.readiness = readiness
+    app.state.admin = admin_app(settings, readiness, upstreams)
     for router in routers:
         app.include_router(router)
     return app

@@ -8,8 +8,9 @@ nothing would read, stops the start with the key and the reason.
 import os
 import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -37,6 +38,7 @@ __all__ = [
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
+_NAME = re.compile(r"(?=.*[a-z_-])[a-z0-9_.-]+", re.IGNORECASE)  # what is digits and dots alone is an address
 
 
 class SettingsError(Exception):
@@ -52,13 +54,13 @@ def _seconds(value: Any) -> Any:
     return float(match[1]) * _UNITS[match[2]]
 
 
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 """Seconds as ``float`` inside, ``"250ms"`` in settings."""
 
 
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or int(port) > 65535:
+    if not _is_host(host) or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(f'{value!r} is no address; write it like "127.0.0.1:8000"')
     return value
 
@@ -66,13 +68,29 @@ def _address(value: str) -> str:
 Address = Annotated[str, AfterValidator(_address)]
 
 
+def _is_host(value: str) -> bool:
+    if _NAME.fullmatch(value):
+        return True
+    bracketed = value[:1] == "[" and value[-1:] == "]"
+    try:
+        return (ip_address(value[1:-1] if bracketed else value).version == 6) == bracketed
+    except ValueError:
+        return False
+
+
+def _host(value: str) -> str:
+    if not _is_host(value):
+        raise ValueError(f'{value!r} is no host; write it without scheme and port, like "shop.example" or "[::1]"')
+    return value
+
+
 def _instance(value: str) -> str:
     url = urlsplit(value)
-    if url.scheme not in {"http", "https"} or not url.hostname:
+    host = url.hostname or ""
+    if url.scheme not in {"http", "https"} or not _is_host(f"[{host}]" if ":" in host else host) or url.port == 0:
         raise ValueError(f'{value!r} is no instance; write it like "http://127.0.0.1:7001"')
-    if url.path not in {"", "/"} or url.query or url.fragment or url.username:
+    if url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(f"{value!r} holds more than scheme, host and port")
-    _ = url.port  # raises ValueError where it is out of range
     return value
 
 
@@ -121,7 +139,11 @@ class GatewaySettings(BaseSettings):
     deadline: Duration
     """The time one request gets; a client may ask for less in ``Request-Timeout``, never for more."""
 
-    hosts: Annotated[list[str], Field(min_length=1)] = ["localhost", "127.0.0.1", "[::1]"]
+    hosts: Annotated[list[Annotated[str, AfterValidator(_host)]], Field(min_length=1)] = [
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+    ]
     """The values of ``Host`` this gateway answers for, without ports."""
 
     regions: Annotated[dict[Region, Currency], Field(min_length=1)] = {"US": "USD"}
@@ -157,6 +179,7 @@ def load(file: Path) -> GatewaySettings:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from error
     prefix = f"BFF_{values.get('name', '')}__".upper()
+    _refuse_private(file, values)
     _refuse_unread(prefix)
     try:
         return GatewaySettings(_env_prefix=prefix, **values)
@@ -166,12 +189,29 @@ def load(file: Path) -> GatewaySettings:
         raise SettingsError(f"environment {prefix}*: {error}: {error.__cause__}") from error
 
 
+def _refuse_private(file: Path, values: dict[str, Any]) -> None:
+    # pydantic-settings would take it for an order to itself, such as to read another file
+    for key in values:
+        if key.startswith("_"):
+            raise SettingsError(f"{file}: {key}: there is no such setting")
+
+
 def _refuse_unread(prefix: str) -> None:
     # pydantic-settings passes over what it does not know; a misspelt name must not look as if it worked
     for name in os.environ:
-        key = name.upper().removeprefix(prefix).lower().split("__")[0]
-        if name.upper().startswith(prefix) and key not in GatewaySettings.model_fields:
-            raise SettingsError(f"environment {name}: there is no setting {key!r}")
+        if name.upper().startswith(prefix[:-1]) and "__" not in name:
+            raise SettingsError(f"environment {name}: two underscores are needed behind {prefix[:-2]}")
+        if name.upper().startswith(prefix):
+            key, *members = name.upper().removeprefix(prefix).lower().split("__")
+            if key not in GatewaySettings.model_fields or (members and not _has_members(key)):
+                raise SettingsError(f"environment {name}: there is no setting {'.'.join([key, *members])!r}")
+            if key == "name":
+                raise SettingsError(f"environment {name}: name: is set in the file alone, and leads to this variable")
+
+
+def _has_members(key: str) -> bool:
+    found = GatewaySettings.model_fields[key].annotation
+    return get_origin(found) is dict or (isinstance(found, type) and issubclass(found, BaseModel))
 
 
 def _line(wrong: ErrorDetails) -> str:

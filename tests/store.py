@@ -77,3 +77,17 @@ def settings(name: str) -> GatewaySettings:
 def client(app: FastAPI) -> httpx.AsyncClient:
     """A client of a gateway, without a network between."""
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway.test")
+
+
+def rewritten(app: ASGIApp, old: bytes, new: bytes) -> ASGIApp:
+    """An app that says one thing for another."""
+
+    async def lying(scope: Any, receive: Any, send: Any) -> None:
+        async def replaced(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                message["body"] = message["body"].replace(old, new)
+            await send(message)
+
+        await app(scope, receive, replaced)
+
+    return lying

@@ -34,6 +34,18 @@ def test_a_module_has_a_caption_and_its_public_names_exist(module: ModuleType) -
     assert set(getattr(module, "__all__", ())) <= set(vars(module))
 
 
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
+def test_what_is_not_private_is_named_as_public(module: ModuleType) -> None:
+    if module.__name__ == "bff_core.cli.command":
+        return  # its functions are what people type
+    own = {
+        name
+        for name, thing in vars(module).items()
+        if (inspect.isclass(thing) or inspect.isfunction(thing)) and inspect.getmodule(thing) is module
+    }
+    assert {name for name in own if not name.startswith("_")} <= set(getattr(module, "__all__", ()))
+
+
 @pytest.mark.parametrize("file", sources("bff_core", "bffs"), ids=lambda file: str(file.relative_to(ROOT)))
 def test_only_public_names_are_imported(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
@@ -69,9 +81,17 @@ def test_pages_and_views_are_short() -> None:
 
 
 def test_a_page_holds_no_plumbing() -> None:
-    for page in ROOT.glob("bffs/*/*_page.py"):
+    pages = [file for file in sources("bffs") if "Composition()" in file.read_text()]
+    assert len(pages) >= 5
+    for page in pages:
         text = page.read_text()
         assert not re.search(r"\btry\b|status_code|\bhttpx\b|\bgather\b|timeout", text), page
+
+
+def test_the_page_in_the_guide_is_the_page_in_the_repository() -> None:
+    guide = (ROOT / "docs/writing-a-page.md").read_text()
+    shown = next(block for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL) if "product_screen" in block)
+    assert shown in (ROOT / "bffs/mobile/product_page.py").read_text()
 
 
 def test_no_test_lets_respx_bypass_what_it_should_test() -> None:

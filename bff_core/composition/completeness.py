@@ -15,11 +15,6 @@ class Completeness:
     parts: tuple[tuple[str, Reason | None], ...]
 
     @property
-    def whole(self) -> bool:
-        """Nothing is missing that was asked for."""
-        return not self.missing
-
-    @property
     def missing(self) -> dict[str, Reason]:
         """What was asked for and is not there. What ``fields=`` left out is not missing."""
         return {name: why for name, why in self.parts if why is not None and why is not Reason.SKIPPED}

@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar, overload
 from bff_core.composition.completeness import Completeness
 from bff_core.composition.part import Part
 from bff_core.context import RequestContext, current, enter
-from bff_core.errors import DeadlinePassed, GatewayError, Reason
+from bff_core.errors import GatewayError, Reason, TooLate
 
 __all__ = ["Composition"]
 
@@ -111,7 +111,12 @@ class Composition:
         except GatewayError as error:
             self._lose(part, error)
         except TimeoutError:
-            self._lose(part, _TooLate(f"part {part.name} ran out of its own time"))
+            self._lose(part, TooLate(f"part {part.name} ran out of its own time"))
+        except ExceptionGroup as group:
+            if (expected := _expected(group)) is not None:
+                self._lose(part, expected)
+            else:
+                self._fail(group)
         except asyncio.CancelledError:
             if not part.done and not self._ended:
                 self._fail(RuntimeError(f"part {part.name} was cancelled from within"))
@@ -157,7 +162,7 @@ class Composition:
         self._due = inf
         for part, task in self._tasks.items():
             if part.until <= now and not part.done:
-                self._lose(part, _TooLate(f"part {part.name} was not there in time"))
+                self._lose(part, TooLate(f"part {part.name} was not there in time"))
                 task.cancel()
         self._watch()
         self._check()
@@ -180,5 +185,11 @@ class Composition:
                 _log.warning("%s ignores its cancellation", task.get_name())
 
 
-class _TooLate(DeadlinePassed):
-    reason = Reason.TIMEOUT  # it was under way, unlike a call that was refused for want of time
+def _expected(group: ExceptionGroup) -> GatewayError | None:
+    """What a task group of a part failed with, where all of it was expected."""
+    if group.split((GatewayError, TimeoutError))[1] is not None:
+        return None
+    leaf: BaseException = group
+    while isinstance(leaf, BaseExceptionGroup):
+        leaf = leaf.exceptions[0]
+    return leaf if isinstance(leaf, GatewayError) else TooLate("a part ran out of its own time")

@@ -11,6 +11,7 @@ from bff_core.context import RequestContext, enter, leave
 __all__ = ["AccessLog"]
 
 _log = logging.getLogger("bff.access")
+_LONGEST_PATH = 500  # characters: a client must not fill the disk with what it is refused for
 _CLIENT_LEFT = 499  # as in nginx: the client was gone before a reply began
 
 
@@ -54,15 +55,16 @@ class AccessLog:
             return
         missing = {name: why for name, why in context.outcomes.items() if why}
         client = scope.get("client")
+        path = scope["path"][:_LONGEST_PATH]
         details = {
             "gateway": self._gateway,
             "request_id": context.request_id,
             "client": client[0] if client else None,
             "method": scope["method"],
-            "path": scope["path"],
+            "path": path,
             "status": status,
             "bytes": size,
             "ms": round(seconds * 1000, 1),
             **({"parts": missing} if missing else {}),
         }
-        _log.info("%s %s %d", scope["method"], scope["path"], status, extra=details)
+        _log.info("%s %s %d", scope["method"], path, status, extra=details)

@@ -4,21 +4,36 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.middleware import Middleware
 
 from bff_core.edge.health import Readiness
+from bff_core.edge.host import KnownHosts
+from bff_core.edge.problems import HANDLERS, Problems
+from bff_core.edge.security_headers import SecurityHeaders
+from bff_core.settings import GatewaySettings
 from bff_core.upstream import Upstream
 
 __all__ = ["admin_app"]
 
+_LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
-def admin_app(name: str, readiness: Readiness, upstreams: Mapping[str, Upstream]) -> FastAPI:
-    """``GET /healthz``: what an operator wants to know about this gateway, in words and numbers."""
+
+def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mapping[str, Upstream]) -> FastAPI:
+    """``GET /healthz``: what an operator wants to know about this gateway, in words and numbers.
+
+    It checks ``Host`` like the clients' door, because a page in an operator's browser can ask here too, by a name of
+    its own that leads to this address.
+    """
+    name = settings.name
+    hosts = [*_LOOPBACK, *settings.hosts, settings.admin.rpartition(":")[0]]
     app = FastAPI(
         title=f"{name}, for operators",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
+        middleware=[Middleware(SecurityHeaders), Middleware(Problems), Middleware(KnownHosts, hosts)],
+        exception_handlers=HANDLERS,
     )
 
     @app.get("/healthz")
@@ -39,4 +54,5 @@ def _facts(upstream: Upstream) -> dict[str, Any]:
         "in_flight": upstream.tally.in_flight,
         "attempts": upstream.tally.counts(),
         "last_failure": upstream.tally.last_failure,
+        "last_failure_at": upstream.tally.last_failure_at,
     }

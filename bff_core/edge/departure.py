@@ -42,29 +42,41 @@ class Departure:
 
 
 class _Inbox:
-    """What the server says, read ahead by one message so that a departure is noticed at once."""
+    """What the server says, read ahead so that a departure is noticed at once.
+
+    However long the body: how much of it may wait here is what ``Sizes``, outside, lets through.
+    """
 
     def __init__(self, receive: Receive, work: asyncio.Task[object]) -> None:
         self._receive = receive
         self._work = work
-        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue(maxsize=1)
+        self._messages: asyncio.Queue[Message | Exception] = asyncio.Queue()
+        self._open = True
         self.departed = False
 
     async def watch(self) -> None:
         """Read until the client has left, or what it sends is refused."""
-        while not self.departed:
-            try:
-                message = await self._receive()
-            except Exception as refusal:  # noqa: BLE001  a body over its limit; raised again where it is read
-                await self._messages.put(refusal)
-                return
-            if message["type"] == "http.disconnect":
-                self.departed = True
-                self._work.cancel("the client has left")
-            await self._messages.put(message)
+        try:
+            while self._open:
+                self._messages.put_nowait(await self._next())
+        finally:
+            self._open = False
+
+    async def _next(self) -> Message | Exception:
+        try:
+            message = await self._receive()
+        except Exception as refusal:  # noqa: BLE001  a body over its limit; raised again where it is read
+            self._open = False
+            return refusal
+        if message["type"] == "http.disconnect":
+            self._open, self.departed = False, True
+            self._work.cancel("the client has left")
+        return message
 
     async def receive(self) -> Message:
         """The next message, as the server would have said it."""
+        if not self._open and self._messages.empty():
+            return await self._receive()  # servers say "disconnect" as often as they are asked
         message = await self._messages.get()
         if isinstance(message, Exception):
             raise message

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from bff_core.errors import MalformedRequest
+from bff_core.errors import MalformedRequest, UnsupportedMediaType
 
 __all__ = ["StrictRoute"]
 
@@ -26,13 +26,23 @@ class _StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route whose JSON body is valid JSON, or the answer is 400."""
+    """A route whose JSON body is valid JSON, or the answer is 400; and says that it is JSON, or the answer is 415."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler, with a strict request."""
         handler = super().get_route_handler()
+        reads_json = self.body_field is not None
 
         async def strict(request: Request) -> Response:
-            return await handler(_StrictRequest(request.scope, request.receive))
+            request = _StrictRequest(request.scope, request.receive)
+            # FastAPI would validate the bytes themselves, which are even a str where one is wanted
+            if reads_json and not _says_json(request) and await request.body():
+                raise UnsupportedMediaType("a body that does not say that it is JSON")
+            return await handler(request)
 
         return strict
+
+
+def _says_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or (media_type.startswith("application/") and media_type.endswith("+json"))

@@ -1,10 +1,12 @@
-"""What a reply says about its completeness: ``Page-Parts``, a list of RFC 9651."""
+"""What a reply says about its completeness: ``Page-Parts``, a list of RFC 9651, and that it is not to be kept."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.context import current
 
 __all__ = ["PageParts"]
+
+_SKIPPED = ";missing=skipped"
 
 
 class PageParts:
@@ -20,7 +22,11 @@ class PageParts:
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start" and context.outcomes:
                 parts = ", ".join(name + parameters for name, parameters in context.outcomes.items())
+                missing = any(outcome and outcome != _SKIPPED for outcome in context.outcomes.values())
+                kept = b"no-store" if missing else b"no-cache"  # nobody knows yet how long its parts stay fresh
                 message["headers"] = [*message["headers"], (b"page-parts", parts.encode("ascii"))]
+                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                    message["headers"].append((b"cache-control", kept))
             await send(message)
 
         await self._app(scope, receive, completed)

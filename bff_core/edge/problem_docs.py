@@ -1,10 +1,21 @@
 """What an API's documentation says about its problems."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
-from bff_core.errors import GatewayError, InvalidRequest
+from bff_core.errors import (
+    Busy,
+    GatewayError,
+    HeadersTooLarge,
+    InvalidRequest,
+    MalformedRequest,
+    MisdirectedRequest,
+    TargetTooLong,
+    TimedOut,
+    UpstreamError,
+)
 
-__all__ = ["documented"]
+__all__ = ["EVERYWHERE", "documented", "with_problems"]
 
 _SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -28,15 +39,51 @@ _SCHEMA: Final[dict[str, Any]] = {
 }
 
 
+EVERYWHERE: Final = (
+    MalformedRequest,
+    TargetTooLong,
+    MisdirectedRequest,
+    InvalidRequest,
+    HeadersTooLarge,
+    GatewayError,
+    UpstreamError,
+    Busy,
+    TimedOut,
+)
+"""What any route may answer."""
+
+_HEADERS: Final[dict[str, Any]] = {
+    "X-Request-Id": {"description": "The same as `instance`.", "schema": {"type": "string"}},
+    "Retry-After": {"description": "Seconds, where waiting helps.", "schema": {"type": "integer"}},
+}
+
+
 def documented(*errors: type[GatewayError]) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may fail with ``errors``, each with an example."""
     return {
         error.status: {
             "description": error.title,
-            "content": {"application/problem+json": {"schema": _SCHEMA, "example": _example(error)}},
+            "headers": _HEADERS,
+            "content": {
+                "application/problem+json": {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "example": _example(error),
+                }
+            },
         }
         for error in errors
     }
+
+
+def with_problems(openapi: Callable[[], dict[str, Any]]) -> Callable[[], dict[str, Any]]:
+    """What makes an app's OpenAPI document, so that the document knows what a problem is."""
+
+    def complete() -> dict[str, Any]:
+        made = openapi()
+        made.setdefault("components", {}).setdefault("schemas", {})["Problem"] = _SCHEMA
+        return made
+
+    return complete
 
 
 def _example(error: type[GatewayError]) -> dict[str, Any]:
@@ -47,5 +94,5 @@ def _example(error: type[GatewayError]) -> dict[str, Any]:
         "instance": "5f1d7a84c2b90e36",
     }
     if issubclass(error, InvalidRequest):
-        return {**example, "errors": [{"field": "query.limit", "reason": "Input should be less than or equal to 50"}]}
+        return {**example, "errors": [{"field": "query.region", "reason": "we deliver to: US, GB, DE"}]}
     return example

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from math import ceil
 from typing import Any, Final
 
@@ -97,7 +97,12 @@ async def _not_valid(_: Request, error: RequestValidationError) -> Response:
     wrongs = error.errors()
     if any(wrong["type"] == "json_invalid" for wrong in wrongs):
         raise MalformedRequest("the body is no JSON")
-    raise InvalidRequest(*((".".join(map(str, wrong["loc"])), wrong["msg"]) for wrong in wrongs))
+    raise InvalidRequest(*((_field(wrong["loc"]), wrong["msg"]) for wrong in wrongs))
+
+
+def _field(place: Sequence[str | int]) -> str:
+    # a query parameter given several times is one field to whoever reads this
+    return ".".join(str(step) for step in (place[:2] if place[0] == "query" else place))
 
 
 async def _raised_by_framework(_: Request, error: HTTPException) -> Response:
@@ -107,7 +112,7 @@ async def _raised_by_framework(_: Request, error: HTTPException) -> Response:
         case 404:
             raise NotFound("no such route")
         case 405:
-            raise MethodNotAllowed((error.headers or {}).get("Allow", ""))
+            raise MethodNotAllowed((error.headers or {}).get("Allow", "").replace("GET", "GET, HEAD"))
         case 413:
             raise ContentTooLarge(error.detail)
         case 415:

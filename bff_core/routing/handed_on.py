@@ -10,7 +10,9 @@ from bff_core.wire import ReplyStream
 __all__ = ["HandedOn"]
 
 # an allow-list, because what else a service says is between it and us
-_PASSED: Final = frozenset({b"content-type", b"content-length", b"etag", b"cache-control", b"last-modified"})
+_PASSED: Final = frozenset(
+    {b"content-type", b"content-length", b"etag", b"cache-control", b"age", b"expires", b"last-modified", b"vary"}
+)
 
 
 class HandedOn(Response):
@@ -20,7 +22,8 @@ class HandedOn(Response):
         self._reply = reply
         self.status_code = reply.status
         self.background = None
-        self.raw_headers = [(name, value) for name, value in reply.headers if name in _PASSED]
+        passed = _PASSED - {b"content-length"} if reply.status == 304 else _PASSED  # servers hold us to it, also then
+        self.raw_headers = [(name, value) for name, value in reply.headers if name in passed]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
         """Send it on. A reply that breaks off ends the client's connection rather than pretending to be whole."""

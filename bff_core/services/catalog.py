@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from bff_core.services.client import Answer, ServiceClient
+from bff_core.services.client import Answer, Cursor, ServiceClient, Slug
 from bff_core.upstream import Call
 from bff_core.wire import ReplyStream
 
-__all__ = ["Catalog", "PictureKind", "Product", "SearchResult"]
+__all__ = ["Catalog", "Picture", "PictureKind", "Product", "SearchResult"]
 
 PictureKind = Literal["front", "back", "spread"]
 
@@ -20,12 +20,12 @@ class Picture(Answer):
 
 
 class Product(Answer):
-    id: str
+    id: Slug
     title: str
     subtitle: str | None = None
     authors: list[str]
     publisher: str
-    published: Annotated[str, Field(pattern=r"^\d{4}(-\d\d){0,2}$")]
+    published: Annotated[str, Field(pattern=r"^\d{4}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?$")]
     """A day, a month or a year of ISO 8601, as far as it is known."""
     pages: NonNegativeInt
     language: str
@@ -37,7 +37,7 @@ class Product(Answer):
 
 class SearchResult(Answer):
     items: list[Product]
-    next: str | None = None
+    next: Cursor | None = None
     total: NonNegativeInt
 
 
@@ -57,7 +57,7 @@ class Catalog(ServiceClient):
     def search(self, query: str, *, cursor: str | None, limit: int) -> Call[SearchResult]:
         """A page of the products that fit ``query``, best first; of all of them where it is empty."""
         asked = {"query": query, "cursor": cursor, "limit": limit}
-        return self.get("/search", query=asked, returns=SearchResult, rejection_names="query.cursor")
+        return self.get("/search", query=asked, returns=SearchResult, rejection_names=cursor and "query.cursor")
 
     def cover(self, product_id: str, kind: PictureKind, *, if_none_match: str | None) -> Call[ReplyStream]:
         """A picture of a product, as SVG."""

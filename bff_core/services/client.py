@@ -2,16 +2,23 @@
 
 from collections.abc import Hashable, Mapping
 from functools import cache
-from typing import Any, ClassVar, TypeVar, cast, get_type_hints
+from typing import Annotated, Any, ClassVar, TypeVar, cast, get_type_hints
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bff_core.upstream import Call, Download, Endpoint, QueryValue, Template, Upstream
 from bff_core.wire import ReplyStream
 
-__all__ = ["Answer", "ServiceClient", "connect", "services_of"]
+__all__ = ["Answer", "Cursor", "ServiceClient", "Slug", "connect", "services_of"]
 
 T = TypeVar("T")
+
+
+Slug = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+"""An id that is safe in paths and pages: lower-case words with dashes between."""
+
+Cursor = Annotated[str, Field(max_length=400, pattern=r"^[A-Za-z0-9_=-]+$")]
+"""Where a page of a list ended; only the service knows what it says."""
 
 
 class Answer(BaseModel):
@@ -51,7 +58,9 @@ class ServiceClient:
     ) -> Call[ReplyStream]:
         """A call whose reply of this ``media_type`` is handed on as it arrives."""
         endpoint = _download(template, media_type)
-        headers = ((b"if-none-match", if_none_match.encode("latin-1")),) if if_none_match else ()
+        # servers hand on the white space around a value, and clients must not send it
+        tag = (if_none_match or "").strip(" \t").encode("latin-1")
+        headers = ((b"if-none-match", tag),) if tag else ()
         return Call(self.upstream, endpoint, endpoint.template.fill(values), headers)
 
 

@@ -1,9 +1,8 @@
 """What customers bought."""
 
-from datetime import datetime
 from typing import Literal
 
-from pydantic import PositiveInt
+from pydantic import AwareDatetime, PositiveInt
 
 from bff_core.services.client import Answer, ServiceClient
 from bff_core.services.money import Money
@@ -14,7 +13,7 @@ __all__ = ["Orders", "Purchase"]
 
 class Purchase(Answer):
     order_id: str
-    ordered_at: datetime
+    ordered_at: AwareDatetime
     quantity: PositiveInt
     paid: Money
     format: Literal["new", "used", "e-book"]

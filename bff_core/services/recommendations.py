@@ -1,6 +1,6 @@
 """What else a reader of a product may want."""
 
-from bff_core.services.client import Answer, ServiceClient
+from bff_core.services.client import Answer, ServiceClient, Slug
 from bff_core.upstream import Call
 
 __all__ = ["Recommendations", "Related"]
@@ -9,8 +9,8 @@ __all__ = ["Recommendations", "Related"]
 class Related(Answer):
     """Ids of products; what they are, only the catalog knows."""
 
-    bought_together: list[str]
-    bought_by_others: list[str]
+    bought_together: list[Slug]
+    bought_by_others: list[Slug]
 
 
 class Recommendations(ServiceClient):

@@ -1,11 +1,10 @@
 """What readers think of a product."""
 
-from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt
+from pydantic import AwareDatetime, Field, NonNegativeInt
 
-from bff_core.services.client import Answer, ServiceClient
+from bff_core.services.client import Answer, Cursor, ServiceClient
 from bff_core.upstream import Call
 
 __all__ = ["Rating", "Review", "ReviewPage", "Reviews"]
@@ -26,13 +25,13 @@ class Review(Answer):
     rating: Stars
     title: str
     body: str
-    written_at: datetime
+    written_at: AwareDatetime
     verified_purchase: bool
 
 
 class ReviewPage(Answer):
     items: list[Review]
-    next: str | None = None
+    next: Cursor | None = None
     total: NonNegativeInt
 
 
@@ -53,5 +52,5 @@ class Reviews(ServiceClient):
             product_id=product_id,
             query=asked,
             returns=ReviewPage,
-            rejection_names="query.cursor",
+            rejection_names=cursor and "query.cursor",
         )

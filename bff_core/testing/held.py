@@ -5,7 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-__all__ = ["HeldUpstream"]
+__all__ = ["HeldRequest", "HeldUpstream"]
 
 
 class HeldUpstream:

@@ -47,7 +47,15 @@ class SimulatedInternet:
             self.in_flight -= 1
         return exchange.reply(max_body)
 
-    async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
+    async def stream(
+        self,
+        instance: Instance,
+        request: Request,
+        *,
+        until: float,
+        body_until: float | None = None,  # noqa: ARG002  the whole reply comes with its head
+        max_body: int,
+    ) -> ReplyStream:
         """See ``Wire.stream``; the body comes in one piece."""
         return _WholeStream(await self.send(instance, request, until=until, max_body=max_body))
 

@@ -3,11 +3,13 @@
 from collections.abc import Generator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from math import isinf
 from time import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from bff_core.context import current
 from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound, Throttled
 from bff_core.upstream.template import Template
 from bff_core.wire import Instance, Reply, ReplyStream, Request, Wire, header
@@ -67,8 +69,10 @@ class Download(Endpoint[ReplyStream]):
     async def attempt(
         self, wire: Wire, instance: Instance, request: Request, *, until: float, max_body: int
     ) -> ReplyStream:
-        """The head of the reply; whoever gets it closes it."""
-        stream = await wire.stream(instance, request, until=until, max_body=max_body)
+        """The head of the reply; whoever gets it closes it. Its body has until the request's deadline."""
+        deadline = current().until
+        body_until = until if isinf(deadline) else deadline  # a client may read more slowly than a service answers
+        stream = await wire.stream(instance, request, until=until, body_until=body_until, max_body=max_body)
         try:
             if stream.status != 304:
                 _check(instance, stream.status, stream)

@@ -1,6 +1,7 @@
 """How the attempts at one upstream turned out, counted for operators."""
 
 from collections import Counter
+from datetime import UTC, datetime
 
 from bff_core.upstream.verdict import Verdict
 
@@ -8,14 +9,15 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Attempts by verdict since the start, those in flight, and the last failure as text for people."""
+    """Attempts by verdict since the start, those in flight, and the last failure, with its time, as text for people."""
 
-    __slots__ = ("_by_verdict", "in_flight", "last_failure")
+    __slots__ = ("_by_verdict", "in_flight", "last_failure", "last_failure_at")
 
     def __init__(self) -> None:
         self._by_verdict: Counter[Verdict] = Counter()
         self.in_flight = 0
         self.last_failure: str | None = None
+        self.last_failure_at: str | None = None
 
     def enter(self) -> None:
         """An attempt begins."""
@@ -26,7 +28,8 @@ class Tally:
         self.in_flight -= 1
         self._by_verdict[verdict] += 1
         if verdict.counts_as == "failure":
-            self.last_failure = str(failure)
+            self.last_failure = str(failure or "stopped after too long")
+            self.last_failure_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def counts(self) -> dict[str, int]:
         """Ended attempts by what they count as."""

@@ -1,10 +1,10 @@
 """One service that a gateway calls, and the life of a call to it."""
 
 import asyncio
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from bff_core.context import RequestContext, current
-from bff_core.errors import DeadlinePassed, GatewayError
+from bff_core.errors import DeadlinePassed, GatewayError, TimedOut
 from bff_core.settings import UpstreamSettings
 from bff_core.upstream.balance import RoundRobin
 from bff_core.upstream.call import Call
@@ -15,6 +15,8 @@ from bff_core.wire import Instance, Request, Wire
 __all__ = ["Upstream"]
 
 T = TypeVar("T")
+
+_HASTY: Final = 0.1  # seconds
 
 
 class Upstream:
@@ -34,27 +36,37 @@ class Upstream:
         Of these steps a deadline admits, one instance after the other is picked, and nothing is attempted twice.
         """
         context = current()
-        now = asyncio.get_running_loop().time
+        clock = asyncio.get_running_loop().time
+        start = clock()
         # look: a fresh answer in the cache, or an equal call in flight to join, come in here
-        if context.until <= now():
+        if context.until <= start:
             raise DeadlinePassed(f"{self.name}: no time left to call {call.endpoint.template.text}")
         # admit: bulkhead, then circuit (last, because it may hand out the only probe)
         instance = self.balancer.pick()
-        until = min(now() + self.settings.timeout, context.until)
+        own = start + self.settings.timeout
+        until = min(own, context.until)
         verdict, failure = Verdict.OURS, None  # until something better, or worse, is learnt
         self.tally.enter()
         try:
-            request = self._request(call, context, left=until - now())
+            request = self._request(call, context, left=until - start)
             answer = await call.endpoint.attempt(
                 self._wire, instance, request, until=until, max_body=self.settings.max_reply
             )
             verdict = Verdict.SUCCESS
             return answer
         except GatewayError as error:
-            verdict, failure = judge(error), error
+            stopped = isinstance(error, TimedOut) and until < own
+            verdict, failure = self._stopped(clock() - start) if stopped else judge(error), error
             raise  # again: a retry budget and a pause come in here, where verdict.repeatable and the method is safe
+        except asyncio.CancelledError:
+            verdict = self._stopped(clock() - start)
+            raise
         finally:  # success, failure, a bug of ours and cancellation alike
             self.tally.leave(verdict, failure)
+
+    def _stopped(self, ran: float) -> Verdict:
+        """An attempt was stopped from above: a hanging upstream has failed, and a hasty client proves nothing."""
+        return Verdict.FAILURE if ran > max(_HASTY, self.settings.timeout / 2) else Verdict.OURS
 
     def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
         headers = (

@@ -78,8 +78,13 @@ class Wire(Protocol):
         """
         ...
 
-    async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
-        """The head of the reply before ``until``; its body, to be read before ``until`` too, as it arrives."""
+    async def stream(
+        self, instance: Instance, request: Request, *, until: float, body_until: float | None = None, max_body: int
+    ) -> ReplyStream:
+        """The head of the reply before ``until``; its body, as it arrives, to be read before ``body_until``.
+
+        The body has a moment of its own because it moves at the pace of whoever reads it. By default the same one.
+        """
         ...
 
     async def close(self) -> None:

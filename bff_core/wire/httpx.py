@@ -48,10 +48,12 @@ class HttpxWire:
             raise TimedOut(instance.upstream, "no whole reply in time")
         return exchange.result()
 
-    async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
+    async def stream(
+        self, instance: Instance, request: Request, *, until: float, body_until: float | None = None, max_body: int
+    ) -> ReplyStream:
         """See ``Wire.stream``."""
         await self._find_room(instance, until)
-        stream = _Stream(until)
+        stream = _Stream(until, until if body_until is None else body_until)
         self._start(self._piecewise(stream, instance, request, until, max_body))
         try:
             await stream.opened(instance)
@@ -97,6 +99,7 @@ class HttpxWire:
         try:
             async with self._exchange(instance, request, until) as response:
                 stream.open(response)
+                exchange_until.set(stream.body_until)
                 async with aclosing(_body(response, instance, max_body)) as chunks:
                     async for chunk in chunks:
                         if not await stream.put(chunk):
@@ -122,6 +125,8 @@ class HttpxWire:
             raise kind(instance.upstream, str(error)) from error
         except (httpx.NetworkError, httpx.InvalidURL) as error:  # the address of an instance is all of its URL
             raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
+        except httpx.TransportError as error:  # whatever else it may think of
+            raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
 
 
 class _PunctualTransport(httpx.AsyncHTTPTransport):
@@ -140,9 +145,10 @@ class _PunctualTransport(httpx.AsyncHTTPTransport):
 class _Stream:
     """A reply on its way, handed from the exchange to whoever asked, one chunk at a time."""
 
-    def __init__(self, until: float) -> None:
+    def __init__(self, until: float, body_until: float) -> None:
         self.status = 0
         self.headers: Sequence[tuple[bytes, bytes]] = ()
+        self.body_until = body_until
         self._until = until
         self._chunks: asyncio.Queue[bytes | Exception | None] = asyncio.Queue()
         self._wanted = asyncio.Semaphore(1)
@@ -164,7 +170,7 @@ class _Stream:
     async def put(self, chunk: bytes) -> bool:
         """Hand one chunk over once the last one was taken; false when nobody takes them any more."""
         try:
-            async with asyncio.timeout_at(self._until):  # our own wait, not one of httpx
+            async with asyncio.timeout_at(self.body_until):  # our own wait, not one of httpx
                 await self._wanted.acquire()
         except TimeoutError:
             self._left = True

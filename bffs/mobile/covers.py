@@ -6,6 +6,8 @@ from fastapi import APIRouter, Header, Response
 
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
+from bff_core.edge.problem_docs import documented
+from bff_core.errors import NotFound
 from bff_core.routing import HandedOn
 from bff_core.services.catalog import PictureKind
 from bffs.mobile.store import Store
@@ -15,7 +17,11 @@ __all__ = ["router"]
 router = APIRouter(route_class=StrictRoute)
 
 
-@router.get("/v1/covers/{product_id}/{kind}.svg", response_class=Response)
+@router.get(
+    "/v1/covers/{product_id}/{kind}.svg",
+    response_class=Response,
+    responses={200: {"content": {"image/svg+xml": {}}}, **documented(NotFound)},
+)
 async def cover(
     product_id: ProductId, kind: PictureKind, store: Store, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:

@@ -13,6 +13,8 @@ from bff_core.composition import Composition, Part
 from bff_core.edge.fields import only_known_fields
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
+from bff_core.edge.problem_docs import documented
+from bff_core.errors import NotFound
 from bff_core.services.catalog import Product
 from bffs.mobile.store import Store, StoreClients
 from bffs.mobile.views import ProductScreen
@@ -23,7 +25,7 @@ router = APIRouter(prefix="/v1", route_class=StrictRoute)
 Fields = Annotated[frozenset[str], Depends(only_known_fields(ProductScreen.model_fields))]
 
 
-@router.get("/products/{product_id}", response_model_exclude_unset=True)
+@router.get("/products/{product_id}", response_model_exclude_unset=True, responses=documented(NotFound))
 async def product_screen(product_id: ProductId, viewer: Viewer, store: Store, fields: Fields) -> ProductScreen:
     """Everything that one screen shows, ready to be drawn."""
     async with Composition() as page:

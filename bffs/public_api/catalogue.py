@@ -8,8 +8,6 @@ from pydantic import BaseModel, Field
 from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import Cursor, Limit, SearchText
-from bff_core.edge.problem_docs import documented
-from bff_core.errors import Busy, InvalidRequest, TimedOut, UpstreamError
 from bffs.public_api.paging import LINK, link_to_next
 from bffs.public_api.store import Store
 from bffs.public_api.views import ProductSummary
@@ -28,7 +26,7 @@ class ProductList(BaseModel):
 
 @router.get(
     "/products",
-    responses={200: {"headers": LINK}, **documented(InvalidRequest, UpstreamError, Busy, TimedOut)},
+    responses={200: {"headers": LINK}},
 )
 async def products(
     store: Store, request: Request, response: Response, query: SearchText = "", cursor: Cursor = None, limit: Limit = 20

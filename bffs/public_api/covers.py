@@ -7,7 +7,7 @@ from fastapi import APIRouter, Header, Response
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
 from bff_core.edge.problem_docs import documented
-from bff_core.errors import Busy, InvalidRequest, NotFound, TimedOut, UpstreamError
+from bff_core.errors import NotFound
 from bff_core.routing import HandedOn
 from bff_core.services.catalog import PictureKind
 from bffs.public_api.store import Store
@@ -23,7 +23,7 @@ router = APIRouter(tags=["products"], route_class=StrictRoute)
     responses={
         200: {"content": {"image/svg+xml": {}}},
         304: {"description": "It is still what `If-None-Match` names."},
-        **documented(NotFound, InvalidRequest, UpstreamError, Busy, TimedOut),
+        **documented(NotFound),
     },
 )
 async def cover(

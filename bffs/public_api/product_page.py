@@ -11,7 +11,7 @@ from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
 from bff_core.edge.problem_docs import documented
-from bff_core.errors import Busy, InvalidRequest, NotFound, TimedOut, UpstreamError
+from bff_core.errors import NotFound
 from bffs.public_api.store import Store
 from bffs.public_api.views import ProductDetails
 
@@ -20,7 +20,7 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1", tags=["products"], route_class=StrictRoute)
 
 
-@router.get("/products/{product_id}", responses=documented(NotFound, InvalidRequest, UpstreamError, Busy, TimedOut))
+@router.get("/products/{product_id}", responses=documented(NotFound))
 async def product(product_id: ProductId, viewer: Viewer, store: Store) -> ProductDetails:
     """A product: what it is, what it costs in a region, whether it is there, and who sells it."""
     where = {"region": viewer.region, "currency": viewer.currency}

@@ -10,7 +10,7 @@ from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import Cursor, Limit, ProductId
 from bff_core.edge.problem_docs import documented
-from bff_core.errors import Busy, InvalidRequest, NotFound, TimedOut, UpstreamError
+from bff_core.errors import NotFound
 from bffs.public_api.buying_views import Published
 from bffs.public_api.paging import LINK, link_to_next
 from bffs.public_api.store import Store
@@ -41,7 +41,7 @@ class ReviewList(BaseModel):
 
 @router.get(
     "/products/{product_id}/reviews",
-    responses={200: {"headers": LINK}, **documented(NotFound, InvalidRequest, UpstreamError, Busy, TimedOut)},
+    responses={200: {"headers": LINK}, **documented(NotFound)},
 )
 async def reviews(
     product_id: ProductId, store: Store, request: Request, response: Response, cursor: Cursor = None, limit: Limit = 10

@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field
 
 from bff_core.composition import Completeness
+from bff_core.errors import Reason
 from bff_core.services.catalog import Product
 from bff_core.services.inventory import Availability as Found
 from bff_core.services.pricing import Quote
@@ -39,7 +40,7 @@ class Outcome(Published):
     """Whether a part of the answer is there."""
 
     part: Annotated[str, Field(examples=["rating"])]
-    missing: Annotated[str | None, Field(description="Why it is not there; null where it is", examples=["timeout"])]
+    missing: Annotated[Reason | None, Field(description="Why it is not there; null where it is", examples=["timeout"])]
 
 
 class ProductDetails(ProductSummary):

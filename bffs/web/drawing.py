@@ -69,8 +69,8 @@ def draw(request: Request, template: str, viewer: Visitor, **page: Any) -> Respo
 
 def draw_problem(error: GatewayError, scope: Scope) -> Response:
     """An error as a page for people; as a problem document for whoever does not ask for HTML."""
-    accept = next((value for name, value in scope["headers"] if name == b"accept"), b"")
-    if b"text/html" not in accept:
+    accept = b",".join(value for name, value in scope["headers"] if name == b"accept").lower()
+    if b"text/html" not in accept or scope["path"].startswith("/api/"):
         response = problem(error, scope)
     else:
         html = _templates.get_template("problem.html").render(problem=document(error))

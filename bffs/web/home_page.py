@@ -1,6 +1,7 @@
 """The front of the store: the catalogue, and search in it."""
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 
 from bff_core.auth import Viewer
 from bff_core.composition import Composition
@@ -15,7 +16,7 @@ __all__ = ["router"]
 router = APIRouter(route_class=StrictRoute)
 
 
-@router.get("/", response_class=Response)
+@router.get("/", response_class=HTMLResponse)
 async def home_page(
     viewer: Viewer, store: Store, request: Request, query: SearchText = "", cursor: Cursor = None
 ) -> Response:

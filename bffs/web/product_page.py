@@ -5,11 +5,14 @@ who came to read about a book should not be shown an error about its stars.
 """
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 
 from bff_core.auth import Viewer, Visitor
 from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
+from bff_core.edge.problem_docs import documented
+from bff_core.errors import NotFound
 from bffs.web.drawing import draw
 from bffs.web.related import related_to
 from bffs.web.store import Store, StoreClients
@@ -20,13 +23,13 @@ __all__ = ["router"]
 router = APIRouter(route_class=StrictRoute)
 
 
-@router.get("/products/{product_id}", response_class=Response)
+@router.get("/products/{product_id}", response_class=HTMLResponse, responses=documented(NotFound))
 async def product_page(product_id: ProductId, viewer: Viewer, store: Store, request: Request) -> Response:
     """The page, drawn on the server."""
     return draw(request, "product.html", viewer, page=await _compose(product_id, viewer, store))
 
 
-@router.get("/api/products/{product_id}")
+@router.get("/api/products/{product_id}", responses=documented(NotFound))
 async def product_data(product_id: ProductId, viewer: Viewer, store: Store) -> ProductPage:
     """The same page as data."""
     return await _compose(product_id, viewer, store)

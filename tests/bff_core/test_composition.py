@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bff_core.composition import Composition
 from bff_core.context import RequestContext, current
-from bff_core.errors import BadReply, DeadlinePassed, Forbidden, Reason, TimedOut, Unreachable
+from bff_core.errors import BadReply, Forbidden, Reason, TimedOut, TooLate, Unreachable
 from bff_core.testing import run
 
 
@@ -42,7 +42,7 @@ async def test_parts_run_side_by_side_and_leaving_waits_for_all() -> None:
 
     assert (one.value, two.value) == (1, 2)
     assert now() == pytest.approx(0.3)
-    assert page.completeness.whole
+    assert not page.completeness.missing
 
 
 async def test_an_optional_part_that_fails_leaves_its_default_and_its_reason() -> None:
@@ -157,7 +157,7 @@ async def test_within_counts_from_naming_the_part_and_never_beyond_the_page() ->
 
 
 async def test_a_page_stops_waiting_at_85_percent_of_its_deadline() -> None:
-    with pytest.raises(DeadlinePassed):
+    with pytest.raises(TooLate):
         async with Composition(request(2.0)) as page:
             page.required("product", after(10))
 
@@ -198,7 +198,7 @@ async def test_what_is_not_wanted_is_not_started() -> None:
     assert started == []
     assert (price.value, rating.value) == (5, None)
     assert page.completeness.parts == (("product", None), ("price", None), ("rating", Reason.SKIPPED))
-    assert page.completeness.whole  # what was not asked for is not missing
+    assert not page.completeness.missing  # what was not asked for is not missing
 
 
 async def test_what_a_wanted_part_awaits_is_never_pruned() -> None:
@@ -296,6 +296,46 @@ async def test_work_with_a_timeout_of_its_own_is_late_and_no_bug() -> None:
     assert page.completeness.missing == {"hasty": Reason.TIMEOUT}
 
 
+@pytest.mark.parametrize(
+    ("error", "reason"), [(Unreachable("a", "refused"), Reason.UNAVAILABLE), (TimeoutError(), Reason.TIMEOUT)]
+)
+async def test_what_a_task_group_expects_is_expected(error: Exception, reason: Reason) -> None:
+    async def grouped() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failing(error))
+            group.create_task(after(1))
+
+    async with Composition(request()) as page:
+        page.optional("grouped", grouped())
+
+    assert page.completeness.missing == {"grouped": reason}
+
+
+async def test_a_task_group_with_a_bug_in_it_is_a_bug() -> None:
+    async def grouped() -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(failing(Unreachable("a", "refused")))
+            group.create_task(failing(ZeroDivisionError()))
+
+    with pytest.raises(ExceptionGroup):
+        async with Composition(request()) as page:
+            page.optional("grouped", grouped())
+
+
+async def test_a_composition_within_a_part_is_its_own() -> None:
+    async def inner() -> object:
+        async with Composition() as page:
+            teasers = page.optional("teasers", after(0.1, "books"))
+        return teasers.value
+
+    context = request(wanted={"related"})
+    async with Composition(context) as page:
+        related = page.optional("related", inner())
+
+    assert related.value == "books"  # not pruned by a name the client cannot know
+    assert context.outcomes == {"related": ""}
+
+
 async def test_a_bug_in_cleaning_up_after_a_failed_page_is_not_swallowed(caplog: pytest.LogCaptureFixture) -> None:
     async def clumsy() -> None:
         try:
@@ -379,7 +419,7 @@ def test_no_page_hangs_leaks_or_lies(parts: list, leaves_after: float | None) ->
         done, _ = await asyncio.wait({task}, timeout=leaves_after)
         if not done:
             task.cancel()
-        with suppress(Unreachable, ZeroDivisionError, DeadlinePassed, asyncio.CancelledError):
+        with suppress(Unreachable, ZeroDivisionError, TooLate, asyncio.CancelledError):
             await task
         assert now() <= 2.001
         await asyncio.sleep(0)

@@ -16,7 +16,7 @@ from bff_core.edge.problems import Problems, problem
 from bff_core.errors import BadStatus, GatewayError, InvalidRequest, MethodNotAllowed, Throttled, UpstreamError
 from bff_core.gateway import gateway
 from bff_core.testing import SimulatedInternet
-from tests.bff_core.small_gateway import Clients, Visit, browser, settings, small_gateway
+from tests.bff_core.small_gateway import Clients, Store, Visit, browser, settings, small_gateway
 from tests.store import answer
 
 SECRET = "catalog-7.internal"
@@ -61,6 +61,11 @@ async def item(
     return item_id
 
 
+@router.get("/products/{product_id}")
+async def product(product_id: str, store: Store) -> str:
+    return (await store.catalog.product(product_id)).title
+
+
 @pytest.mark.parametrize("kind", KINDS)
 async def test_an_expected_error_is_its_own_problem_and_keeps_its_message_to_itself(kind: type[GatewayError]) -> None:
     async with browser(small_gateway(raising(made(kind)))) as client:
@@ -70,7 +75,9 @@ async def test_an_expected_error_is_its_own_problem_and_keeps_its_message_to_its
     assert reply.headers["cache-control"] == "no-store"
     assert SECRET not in reply.text
     document = reply.json()
-    assert document.pop("errors", None) == ([{"field": "query.limit", "reason": "is too large"}] if kind is InvalidRequest else None)
+    assert document.pop("errors", None) == (
+        [{"field": "query.limit", "reason": "is too large"}] if kind is InvalidRequest else None
+    )
     assert document == {
         "type": f"/problems/{kind.kind}",
         "title": kind.title,
@@ -140,7 +147,7 @@ async def test_a_method_that_is_not_there_is_answered_with_those_that_are() -> N
     async with browser(small_gateway(router)) as client:
         reply = await client.delete("/items/7")
     assert (reply.status_code, reply.json()["type"]) == (405, "/problems/method-not-allowed")
-    assert reply.headers["allow"] == "GET"
+    assert reply.headers["allow"] == "GET, HEAD"
 
 
 @pytest.mark.parametrize(
@@ -182,10 +189,8 @@ async def test_no_parameter_whatsoever_is_a_crash(value: str) -> None:
 
 
 async def test_an_upstream_that_babbles_is_a_502_that_names_nobody() -> None:
-    from tests.bff_core.test_edge_deadline import router as pages  # noqa: PLC0415
-
     internet = SimulatedInternet({"catalog.test": answer(SECRET.encode())})
-    async with browser(small_gateway(pages, internet)) as client:
+    async with browser(small_gateway(router, internet)) as client:
         reply = await client.get("/products/x")
     assert (reply.status_code, reply.json()["type"]) == (502, "/problems/bad-upstream")
     assert SECRET not in reply.text

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from hypothesis import given
@@ -176,7 +177,9 @@ async def test_nothing_by_that_name_is_not_found() -> None:
 
 @pytest.mark.parametrize("status", [300, 301, 302, 304, 307, 308, 400, 401, 403, 405, 409, 410, 418, 422, 451, 499])
 async def test_a_status_that_is_no_answer_is_a_bad_status_that_says_nothing_of_health(status: int) -> None:
-    client, upstream, _ = shop(replying(BOOK, status=status, content_type="application/json", location="http://x.test/"))
+    client, upstream, _ = shop(
+        replying(BOOK, status=status, content_type="application/json", location="http://x.test/")
+    )
     with pytest.raises(BadStatus) as bad:
         await client.book("pojos")
     assert bad.value.upstream_status == status
@@ -330,7 +333,7 @@ async def test_what_is_in_flight_comes_back_to_nothing_however_a_call_ends() -> 
     requests[0].answer({"id": "x"})
     requests[1].answer({}, status=500)
     calls[2].cancel()
-    await asyncio.wait(calls)  # the fourth times out
+    await asyncio.gather(*calls, return_exceptions=True)  # the fourth times out
     assert upstream.tally.in_flight == internet.in_flight == 0
     assert upstream.tally.counts() == {"success": 1, "failure": 2, "ours": 1}
     assert held.abandoned == 2
@@ -383,7 +386,60 @@ async def test_a_picture_that_has_not_changed_is_an_answer_too() -> None:
     ],
 )
 async def test_a_download_that_is_not_what_was_asked_for_is_refused_and_let_go(app: ASGIApp, error: type) -> None:
-    client, upstream, internet = shop(app)
+    closed = []
+
+    class Watched(SimulatedInternet):
+        async def stream(self, *args: Any, **limits: Any) -> ReplyStream:
+            stream = await super().stream(*args, **limits)
+            stream.close = AsyncMock(side_effect=lambda: closed.append(stream))
+            return stream
+
+    upstream = Upstream(
+        "shop",
+        UpstreamSettings(instances=["http://shop.test"]),
+        Watched({"shop.test": app}),
+        agent="bff-test/1",
+    )
     with pytest.raises(error):
-        await client.picture("pojos")
-    assert internet.in_flight == upstream.tally.in_flight == 0
+        await Shop(upstream).picture("pojos")
+    assert len(closed) == 1
+    assert upstream.tally.in_flight == 0
+
+
+# what is stopped from above
+
+
+@pytest.mark.parametrize(("seconds", "counted"), [(0.01, "ours"), (0.25, "ours"), (0.3, "failure"), (0.5, "failure")])
+async def test_a_hasty_client_is_no_failure_of_the_service_and_a_hanging_service_is(
+    seconds: float, counted: str
+) -> None:
+    client, upstream, _ = shop(HeldUpstream(), timeout="500ms")
+    enter(RequestContext("r", now(), now() + seconds))
+    with pytest.raises(TimedOut):
+        await client.book("pojos")
+    assert upstream.tally.counts() == {counted: 1}
+
+
+@pytest.mark.parametrize(("seconds", "counted"), [(0.01, "ours"), (0.4, "failure")])
+async def test_a_call_that_is_cancelled_counts_by_how_long_it_ran(seconds: float, counted: str) -> None:
+    client, upstream, _ = shop(HeldUpstream(), timeout="500ms")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await client.book("pojos")
+    assert upstream.tally.counts() == {counted: 1}
+
+
+async def test_white_space_around_an_entity_tag_stays_outside() -> None:
+    client, _, internet = shop(replying(b"<svg/>", content_type="image/svg+xml"))
+    for tag in ('"x" ', '"x"\t', ' "x"', " "):
+        await (await client.picture("pojos", if_none_match=tag)).close()
+    assert sent(internet, b"if-none-match") == ['"x"', '"x"', '"x"', None]
+
+
+async def test_the_body_of_a_download_has_until_the_deadline_of_the_request() -> None:
+    client, _, internet = shop(replying(b"<svg/>", content_type="image/svg+xml"), timeout="500ms")
+    internet.stream = AsyncMock(wraps=internet.stream)  # type: ignore[method-assign]
+    enter(RequestContext("r", now(), now() + 2))
+    await (await client.picture("pojos")).close()
+    asked = internet.stream.await_args.kwargs
+    assert (asked["until"], asked["body_until"]) == (now() + 0.5, now() + 2)

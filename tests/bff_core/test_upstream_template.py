@@ -13,7 +13,23 @@ from bff_core.upstream import Template
 
 TWO_HOLES = Template("/a/{first}/b/{second}.svg")
 WRITTEN = re.compile(r"[A-Za-z0-9._~%/-]+(\?[A-Za-z0-9._~%&=-]+)?")
-NASTY = ["a/b", "../x", "..%2f", "%2e%2e", "a?b", "a#b", "a@b", "a\\b", "a;b", "a\r\nb", "\x00", "http://x/", "//x", "é", "a b"]
+NASTY = [
+    "a/b",
+    "../x",
+    "..%2f",
+    "%2e%2e",
+    "a?b",
+    "a#b",
+    "a@b",
+    "a\\b",
+    "a;b",
+    "a\r\nb",
+    "\x00",
+    "http://x/",
+    "//x",
+    "é",
+    "a b",
+]
 
 values = st.one_of(
     st.text(st.characters(codec="utf-8"), min_size=1),
@@ -48,7 +64,7 @@ def test_query_values_can_be_read_back_and_are_nothing_but_values(query: dict) -
     assert parse_qsl(written, keep_blank_values=True, strict_parsing=True, errors="strict") == expected
 
 
-@pytest.mark.parametrize("value", ["", ".", "..", "\ud800", "a\udfffb", "\udcff"])
+@pytest.mark.parametrize("value", ["", ".", "..", *(f"a{chr(point)}b" for point in (0xD800, 0xDCFF, 0xDFFF))])
 def test_a_value_that_cannot_be_a_segment_is_refused_by_name(value: str) -> None:
     with pytest.raises(InvalidRequest) as refused:
         Template("/products/{product_id}").fill({"product_id": value})

@@ -34,7 +34,7 @@ TABLE = [
 ]
 
 
-@pytest.mark.parametrize(("error", "counts_as", "repeatable"), TABLE, ids=lambda value: str(value))
+@pytest.mark.parametrize(("error", "counts_as", "repeatable"), TABLE, ids=str)
 def test_an_attempt_counts_as_the_table_says(error: GatewayError, counts_as: str, repeatable: bool) -> None:
     verdict = judge(error)
     assert (verdict.counts_as, verdict.repeatable) == (counts_as, repeatable)

@@ -76,7 +76,13 @@ BOMB = gzip.compress(gzip.compress(bytes(200_000_000), 1), 9)
 
 BAD = {
     "too long, as declared": said(b"x" * 1001),
-    "too long, in chunks": OK + b"transfer-encoding: chunked\r\n\r\n" + b"64\r\n" + b"x" * 100 + b"\r\n" + b"5dc\r\n" + b"x" * 1500,
+    "too long, in chunks": OK
+    + b"transfer-encoding: chunked\r\n\r\n"
+    + b"64\r\n"
+    + b"x" * 100
+    + b"\r\n"
+    + b"5dc\r\n"
+    + b"x" * 1500,
     "too long, to the end of the connection": OK + b"\r\n" + b"x" * 1001,
     "compressed": said(gzip.compress(b"body"), headers=b"content-encoding: gzip\r\n"),
     "compressed twice": said(BOMB[:900], headers=b"content-encoding: gzip, gzip\r\n"),

@@ -78,6 +78,10 @@ async def test_what_is_not_asked_for_is_not_fetched(
     assert sorted(sent) == asked
 
 
+async def test_fields_may_be_given_one_by_one(app: httpx.AsyncClient) -> None:
+    assert sorted((await app.get(f"{BOOK}?fields=price&fields=rating")).json()) == ["price", "rating"]
+
+
 async def test_what_is_left_out_is_reported_as_skipped_and_what_is_missing_as_missing(
     app: httpx.AsyncClient, internet: SimulatedInternet
 ) -> None:

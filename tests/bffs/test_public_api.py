@@ -1,5 +1,6 @@
 """The partners' gateway: documented, paged, and silent about what is inside."""
 
+import importlib
 from collections.abc import AsyncIterator
 from datetime import datetime
 
@@ -8,7 +9,7 @@ import pytest
 
 from bff_core.testing import SimulatedInternet
 from bffs.public_api.app import create
-from tests.store import SERVICES, Store, answer, babble, client, delay, refuse, settings
+from tests.store import SERVICES, Store, answer, babble, client, delay, refuse, rewritten, settings
 
 BOOK = "/v1/products/pojos-in-action"
 
@@ -137,3 +138,53 @@ async def test_head_is_get_without_the_body(partner: httpx.AsyncClient) -> None:
 
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(whole.content))
+
+
+@pytest.mark.parametrize("path", ["/v1/products", f"{BOOK}/reviews"])
+async def test_a_service_that_rejects_a_first_page_has_failed_and_no_cursor_is_blamed(
+    path: str, internet: SimulatedInternet, partner: httpx.AsyncClient
+) -> None:
+    for service in ("catalog", "reviews"):
+        internet.hosts[f"{service}.test"] = answer(b"{}", status=422)
+
+    assert (await partner.get(path)).status_code == 502
+    assert (await partner.get(f"{path}?cursor=abc")).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("service", "path", "old", "new"),
+    [
+        ("reviews", f"{BOOK}/reviews", b"Z", b" "),  # a time without a zone is no time
+        ("catalog", "/v1/products?limit=1", b'"next":"', b'"next":"+/'),  # a cursor that our own door would refuse
+        ("catalog", BOOK, b'"id":"pojos-in-action"', b'"id":"../../../evil"'),
+    ],
+)
+async def test_what_partners_could_not_use_is_a_bad_reply(
+    service: str, path: str, old: bytes, new: bytes, internet: SimulatedInternet, partner: httpx.AsyncClient
+) -> None:
+    internet.hosts[f"{service}.test"] = rewritten(internet.hosts[f"{service}.test"], old, new)
+
+    assert (await partner.get(path)).status_code == 502
+
+
+@pytest.mark.parametrize("path", [BOOK, "/v1/products"])
+async def test_a_page_says_that_it_is_not_to_be_kept(path: str, partner: httpx.AsyncClient) -> None:
+    assert (await partner.get(path)).headers["cache-control"] == "no-cache"
+
+
+async def test_a_page_with_something_missing_is_not_even_stored(store: Store) -> None:
+    async with client(create(settings("public_api"), store.internet(["reviews"], refuse))) as someone:
+        assert (await someone.get(BOOK)).headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["web", "mobile", "public_api"])
+async def test_every_gateway_documents_problems_and_nothing_else_as_errors(name: str) -> None:
+    app = importlib.import_module(f"bffs.{name}.app").create(settings(name))
+    document = app.openapi()
+
+    assert "HTTPValidationError" not in str(document)
+    assert document["components"]["schemas"]["Problem"]["required"] == ["type", "title", "status", "instance"]
+    for path, operations in document["paths"].items():
+        responses = operations["get"]["responses"]
+        assert {"400", "422", "500", "502", "503", "504"} <= set(responses), path
+        assert ("404" in responses) == ("{product_id}" in path), path

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from bff_core.auth import Visitor, visitor
 from bff_core.testing import SimulatedInternet
 from bffs.web.app import create
-from tests.store import SERVICES, Store, client, refuse, settings
+from tests.store import SERVICES, Store, client, refuse, rewritten, settings
 
 BOOK = "/products/pojos-in-action"
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -94,21 +94,6 @@ async def test_what_a_service_says_is_text_and_never_markup(
     assert "&lt;b&gt;&amp;P in Action" in page
 
 
-def rewritten(app: object, old: bytes, new: bytes) -> object:
-    """The app with some of its words replaced by as many others."""
-    assert len(old) == len(new)
-
-    async def lying(scope: object, receive: object, send: object) -> None:
-        async def replaced(message: dict) -> None:
-            if message["type"] == "http.response.body":
-                message["body"] = message["body"].replace(old, new)
-            await send(message)
-
-        await app(scope, receive, replaced)
-
-    return lying
-
-
 async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(browser: httpx.AsyncClient) -> None:
     page = await browser.get("/products/no-such-book", headers=HTML)
     document = await browser.get("/api/products/no-such-book")
@@ -136,3 +121,19 @@ async def test_the_style_sheet_is_there(browser: httpx.AsyncClient) -> None:
 
     assert reply.status_code == 200
     assert reply.headers["content-type"].startswith("text/css")
+
+
+@pytest.mark.parametrize(
+    ("path", "accept", "media_type"),
+    [
+        ("/products/no-such-book", "Text/HTML", "text/html; charset=utf-8"),
+        ("/products/no-such-book", "application/json", "application/problem+json"),
+        ("/api/products/no-such-book", "text/html", "application/problem+json"),
+    ],
+)
+async def test_what_a_problem_looks_like_is_asked_for(
+    browser: httpx.AsyncClient, path: str, accept: str, media_type: str
+) -> None:
+    reply = await browser.get(path, headers={"accept": accept})
+
+    assert (reply.headers["content-type"], reply.headers["vary"]) == (media_type, "accept")

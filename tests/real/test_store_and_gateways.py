@@ -129,6 +129,16 @@ def test_covers_are_streamed_and_revalidated(running: Running) -> None:
     assert (again, nothing) == (304, b"")
 
 
+@pytest.mark.usefixtures("pricing")
+@pytest.mark.parametrize("tag", [b'"x" ', b'"x"\t', b' \t "x"', b"", b" ", b"\xff"])
+def test_any_entity_tag_a_client_may_send_is_answered(running: Running, tag: bytes) -> None:
+    raw = b"GET /covers/pojos-in-action/front.svg HTTP/1.1\r\nHost: localhost\r\nIf-None-Match:%s\r\n\r\n" % tag
+    host, _, port = running.web.removeprefix("http://").partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
+        sock.sendall(raw)
+        assert sock.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_health_is_one_word_for_clients_and_facts_for_operators(running: Running) -> None:
     assert ask(f"{running.web}/livez")[2] == b"ok\n"
     assert ask(f"{running.web}/readyz")[2] == b"ok\n"

@@ -1,0 +1,263 @@
+"""What is wrong in the settings, and what nothing would read, stops the start with the key and the reason."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, make_dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from bff_core.gateway import gateway
+from bff_core.services.catalog import Catalog
+from bff_core.services.pricing import Pricing
+from bff_core.settings import Duration, GatewaySettings, SettingsError, load
+from bff_core.testing import SimulatedInternet
+
+GOOD = """
+name = "web"
+listen = "127.0.0.1:8000"
+admin = "127.0.0.1:9000"
+deadline = "2s"
+regions = { US = "USD", DE = "EUR" }
+
+[sizes]
+body = 1000
+
+[upstreams.catalog]
+instances = ["http://127.0.0.1:7001"]
+timeout = "250ms"
+"""
+
+Written = Callable[[str], Path]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Written:
+    def write(text: str) -> Path:
+        file = tmp_path / "settings.toml"
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    return write
+
+
+def test_good_settings_are_read(written: Written) -> None:
+    settings = load(written(GOOD))
+    assert (settings.name, settings.deadline, settings.sizes.body) == ("web", 2.0, 1000)
+    assert settings.upstreams["catalog"].timeout == 0.25
+    assert list(settings.regions) == ["US", "DE"]
+
+
+def test_what_is_not_said_has_its_documented_default(written: Written) -> None:
+    settings = load(written(GOOD.replace('timeout = "250ms"', "").replace("[sizes]\nbody = 1000", "")))
+    sizes = settings.sizes
+    assert (sizes.body, sizes.header_block, sizes.headers, sizes.target) == (1024**2, 32 * 1024, 100, 8 * 1024)
+    assert settings.upstreams["catalog"].timeout == 0.5
+    assert settings.upstreams["catalog"].max_reply == 8 * 1024**2
+
+
+# each: what is changed in the good settings, into what, and what the message says of it
+WRONG = {
+    "no name": ('name = "web"', "", "name: is missing"),
+    "a name that is no name": ('name = "web"', 'name = "Web Site"', "name: "),
+    "a name that is no text": ('name = "web"', "name = 7", "name: "),
+    "no listener": ('listen = "127.0.0.1:8000"', "", "listen: is missing"),
+    "a listener without a port": ("127.0.0.1:8000", "127.0.0.1", "listen: '127.0.0.1' is no address"),
+    "a port that is no number": ("127.0.0.1:8000", "127.0.0.1:http", "listen: "),
+    "a port that is none": ("127.0.0.1:8000", "127.0.0.1:65536", "listen: "),
+    "a port in other digits": ("127.0.0.1:8000", "127.0.0.1:²", "listen: "),
+    "no host before the port": ("127.0.0.1:8000", ":8000", "listen: "),
+    "operators among the clients": ("127.0.0.1:9000", "127.0.0.1:8000", "admin: the listener for operators"),
+    "no deadline": ('deadline = "2s"', "", "deadline: is missing"),
+    "a duration without a unit": ('"2s"', "2", "deadline: give a duration with its unit"),
+    "a duration in a unit that nobody has": ('"2s"', '"2 fortnights"', "deadline: '2 fortnights' is no duration"),
+    "no time at all": ('"2s"', '"0s"', "deadline: "),
+    "less than no time": ('"2s"', '"-1s"', "deadline: "),
+    "for ever": ('"2s"', '"' + "9" * 400 + 's"', "deadline: "),
+    "a timeout that is wrong": ("250ms", "250", "upstreams.catalog.timeout: '250' is no duration"),
+    "no instances": ('["http://127.0.0.1:7001"]', "[]", "upstreams.catalog.instances: "),
+    "instances that are no list": ('["http://127.0.0.1:7001"]', '"http://x"', "upstreams.catalog.instances: "),
+    "an instance without a scheme": ("http://127", "127", "upstreams.catalog.instances.0: '127.0.0.1:7001' is no"),
+    "an instance of another scheme": ("http://127", "ftp://127", "upstreams.catalog.instances.0: "),
+    "an instance with a path": (":7001", ":7001/v1", "upstreams.catalog.instances.0: "),
+    "an instance with a query": (":7001", ":7001?x", "upstreams.catalog.instances.0: "),
+    "an instance with a fragment": (":7001", ":7001#x", "upstreams.catalog.instances.0: "),
+    "an instance with a user": ("http://127", "http://me@127", "upstreams.catalog.instances.0: "),
+    "an instance with a password": ("http://127", "http://:pw@127", "upstreams.catalog.instances.0: "),
+    "an instance with an empty user": ("http://127", "http://@127", "upstreams.catalog.instances.0: "),
+    "an instance with a port that is none": (":7001", ":99999", "upstreams.catalog.instances.0: "),
+    "an instance with port 0": (":7001", ":0", "upstreams.catalog.instances.0: "),
+    "an instance without a host": ("127.0.0.1:7001", ":7001", "upstreams.catalog.instances.0: "),
+    "an instance at half a host": ("127.0.0.1:7001", "[::1:7001", "upstreams.catalog.instances.0: "),
+    "an instance at no host": ("127.0.0.1:7001", "a b:7001", "upstreams.catalog.instances.0: "),
+    "an instance at two hosts": ("127.0.0.1:7001", "a,b:7001", "upstreams.catalog.instances.0: "),
+    "an instance at no IPv6 address": ("127.0.0.1:7001", "[::g]:7001", "upstreams.catalog.instances.0: "),
+    "an instance at no IPv4 address": ("127.0.0.1:7001", "999.0.0.1:7001", "upstreams.catalog.instances.0: "),
+    "a reply of no bytes": ('timeout = "250ms"', "max_reply = 0", "upstreams.catalog.max_reply: "),
+    "no upstreams": (GOOD[GOOD.index("[upstreams") :], "", "upstreams: is missing"),
+    "no hosts": ('deadline = "2s"', 'deadline = "2s"\nhosts = []', "hosts: "),
+    "a host with its port": ('deadline = "2s"', 'deadline = "2s"\nhosts = ["a.test:80"]', "hosts.0: 'a.test:80' is no"),
+    "a host with a scheme": ('deadline = "2s"', 'deadline = "2s"\nhosts = ["http://a.test"]', "hosts.0: "),
+    "a host of nothing": ('deadline = "2s"', 'deadline = "2s"\nhosts = [""]', "hosts.0: "),
+    "a bare IPv6 host": ('deadline = "2s"', 'deadline = "2s"\nhosts = ["::1"]', "hosts.0: "),
+    "a region that is none": ("DE =", "Germany =", "regions.Germany"),
+    "a currency that is none": ('"EUR"', '"€"', "regions.DE: "),
+    "no regions": ('{ US = "USD", DE = "EUR" }', "{}", "regions: "),
+    "a size that is less than nothing": ("body = 1000", "body = -1", "sizes.body: "),
+    "a size with a unit": ("body = 1000", 'body = "1 MiB"', "sizes.body: "),
+    "an unknown setting": ('deadline = "2s"', 'deadline = "2s"\ntimeout = "1s"', "timeout: there is no such setting"),
+    "an unknown setting of an upstream": ('timeout = "250ms"', "retries = 3", "upstreams.catalog.retries: there is no"),
+    "an unknown size": ("body = 1000", "bodies = 1", "sizes.bodies: there is no such setting"),
+    "a setting of the reader, not of the gateway": ("name =", '_env_file = "x"\nname =', "_env_file: there is no such"),
+    "the prefix of the environment": ("name =", '_env_prefix = "X_"\nname =', "_env_prefix: there is no such setting"),
+    "no TOML": ("name =", "name", "settings.toml: "),
+    "a key said twice": ("[sizes]", "[sizes]\nbody = 1\n", "settings.toml: "),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("good", "wrong", "message"), WRONG.values(), ids=WRONG)
+def test_a_wrong_setting_stops_the_start_with_its_key_and_the_reason(
+    good: str, wrong: str, message: str, written: Written
+) -> None:
+    assert good in GOOD
+    with pytest.raises(SettingsError) as refused:
+        load(written(GOOD.replace(good, wrong, 1)))
+    (line,) = str(refused.value).splitlines()
+    assert message in line
+    assert "settings.toml" in line
+    assert "Value error" not in line
+
+
+def test_everything_that_is_wrong_is_said_at_once_one_line_each(written: Written) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(written(GOOD.replace('"2s"', '"soon"').replace("body = 1000", "body = -1").replace('name = "web"', "")))
+    assert [line.split(": ")[1] for line in str(refused.value).splitlines()] == ["name", "deadline", "sizes.body"]
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    for file, content in (
+        (tmp_path / "missing.toml", None),
+        (tmp_path, None),
+        (tmp_path / "latin.toml", b"a = '\xe9'"),
+    ):
+        if content:
+            file.write_bytes(content)
+        with pytest.raises(SettingsError, match=str(file)):
+            load(file)
+
+
+# the environment
+
+
+ENVIRONMENT = {
+    "BFF_WEB__DEADLINE": ("3s", lambda settings: settings.deadline == 3.0),
+    "bff_web__deadline": ("3s", lambda settings: settings.deadline == 3.0),
+    "BFF_WEB__UPSTREAMS__CATALOG__TIMEOUT": ("1s", lambda settings: settings.upstreams["catalog"].timeout == 1.0),
+    "BFF_WEB__UPSTREAMS__CATALOG__INSTANCES": (
+        '["http://a.test", "http://b.test"]',
+        lambda settings: settings.upstreams["catalog"].instances == ["http://a.test", "http://b.test"],
+    ),
+    "BFF_WEB__SIZES__HEADERS": ("7", lambda settings: (settings.sizes.headers, settings.sizes.body) == (7, 1000)),
+    "BFF_WEB__HOSTS": ('["a.test"]', lambda settings: settings.hosts == ["a.test"]),
+    "BFF_OTHER__DEADLINE": ("3s", lambda settings: settings.deadline == 2.0),
+    "BFF_WEB_TWO__DEADLINE": ("3s", lambda settings: settings.deadline == 2.0),
+    "DEADLINE": ("3s", lambda settings: settings.deadline == 2.0),
+}
+
+
+@pytest.mark.parametrize(("name", "value", "holds"), [(name, *rest) for name, rest in ENVIRONMENT.items()])
+def test_the_environment_is_over_the_file_and_leaves_the_rest(
+    name: str,
+    value: str,
+    holds: Callable[[GatewaySettings], bool],
+    written: Written,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    settings = load(written(GOOD))
+    assert holds(settings)
+    assert settings.upstreams["catalog"].instances
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("BFF_WEB__DEADLIN", "3s", "environment BFF_WEB__DEADLIN: there is no setting 'deadlin'"),
+        ("BFF_WEB__", "3s", "environment BFF_WEB__: there is no setting ''"),
+        ("BFF_WEB__DEADLINE", "3", "deadline: '3' is no duration"),
+        ("BFF_WEB__DEADLINE", "", "deadline: '' is no duration"),
+        ("BFF_WEB__DEADLINE__SECONDS", "3", "deadline"),
+        ("BFF_WEB__NAME", "other", "name: "),
+        ("BFF_WEB__HOSTS", "a.test", "BFF_WEB__"),
+        ("BFF_WEB__UPSTREAMS", "{", "BFF_WEB__"),
+        ("BFF_WEB__SIZES__BODIES", "1", "sizes.bodies: there is no such setting"),
+        ("BFF_WEB__UPSTREAMS__CATALOG__TIMEOT", "1s", "upstreams.catalog.timeot: there is no such setting"),
+        ("BFF_WEB__UPSTREAMS__STOCK__TIMEOUT", "1s", "upstreams.stock.instances: is missing"),
+    ],
+)
+def test_an_environment_that_would_not_work_does_not_look_as_if_it_did(
+    name: str, value: str, message: str, written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as refused:
+        load(written(GOOD))
+    assert message in str(refused.value)
+
+
+def test_settings_in_a_dotenv_file_where_the_gateway_was_started_are_not_read(
+    written: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("BFF_WEB__DEADLINE=3s\n")
+    monkeypatch.chdir(tmp_path)
+    assert load(written(GOOD)).deadline == 2.0
+
+
+# durations
+
+
+DURATION = TypeAdapter(Duration)
+UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@given(st.integers(1, 10**9), st.integers(0, 999), st.sampled_from(sorted(UNITS)), st.sampled_from(["", " "]))
+def test_a_duration_is_a_number_and_a_unit(whole: int, fraction: int, unit: str, between: str) -> None:
+    seconds = DURATION.validate_python(f"{whole}.{fraction:03}{between}{unit}")
+    assert seconds == pytest.approx((whole + fraction / 1000) * UNITS[unit])
+
+
+@given(st.text() | st.integers() | st.floats() | st.booleans() | st.none() | st.binary() | st.from_regex(r"\d+[a-z]*"))
+def test_anything_else_is_no_duration(value: object) -> None:
+    try:
+        seconds = DURATION.validate_python(value)
+    except ValidationError:
+        return
+    assert isinstance(value, str)
+    assert value.strip().endswith(tuple(UNITS))
+    assert 0 < seconds < float("inf")
+
+
+# what the gateway makes of them
+
+
+@dataclass(frozen=True)
+class OneClient:
+    catalog: Catalog
+
+
+def test_a_service_that_is_called_and_not_set_stops_the_start(written: Written) -> None:
+    clients = make_dataclass("clients", [("catalog", Catalog), ("pricing", Pricing)])
+    with pytest.raises(SettingsError, match=r"web: upstreams\.pricing: is missing"):
+        gateway(load(written(GOOD)), clients, [], wire=SimulatedInternet())
+
+
+def test_a_service_that_is_set_and_not_called_stops_the_start(written: Written) -> None:
+    text = GOOD + '[upstreams.stock]\ninstances = ["http://127.0.0.1:7009"]\n'
+    with pytest.raises(SettingsError, match=r"web: upstreams\.stock: this gateway calls no such service"):
+        gateway(load(written(text)), OneClient, [], wire=SimulatedInternet())
+
+
+def test_settings_that_fit_start_a_gateway(written: Written) -> None:
+    app = gateway(load(written(GOOD)), OneClient, [], wire=SimulatedInternet())
+    assert isinstance(app.state.store, OneClient)
