@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import lru_cache
 
+from bff_core.errors import Unreachable
 from bff_core.wire.contract import Instance, Request
 
 __all__ = ["encode"]
@@ -12,6 +13,7 @@ def encode(instance: Instance, request: Request) -> bytes:
     """Request line, headers and body. Raises ``ValueError`` where a value holds CR, LF or NUL: a bug of ours."""
     lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), _host(instance)]
     lines += [name + b": " + value for name, value in request.headers]
+    lines.append(b"accept-encoding: identity")  # what is compressed once more between two machines costs both
     if request.body or request.method not in _WITHOUT_BODY:
         lines.append(b"content-length: %d" % len(request.body))
     head = b"\r\n".join(lines)
@@ -34,4 +36,7 @@ def _host(instance: Instance) -> bytes:
     host = f"[{instance.host}]" if ":" in instance.host else instance.host
     usual = {"http": 80, "https": 443}[instance.scheme]
     port = "" if instance.port == usual else f":{instance.port}"
-    return b"host: " + host.encode("idna" if not host.isascii() else "ascii") + port.encode("ascii")
+    try:
+        return b"host: " + host.encode("ascii" if host.isascii() else "idna") + port.encode("ascii")
+    except UnicodeError as error:
+        raise Unreachable(instance.upstream, f"{instance.host!r} is no host: {error}") from error

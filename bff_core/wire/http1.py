@@ -32,8 +32,8 @@ class Http1Wire:
 
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
-        head_only = request.method == "HEAD"
         encoded = encode(instance, request)
+        head_only = request.method == "HEAD"
         pool = self._pools.get(instance) or self._open(instance)
         connection = pool.take() if request.method in _SAFE else pool.take_proven()
         if connection is not None:
@@ -46,16 +46,21 @@ class Http1Wire:
         connection = await self._fresh(pool, until)
         return await self._until(until, connection, connection.ask(encoded, head_only, max_body))
 
-    async def stream(self, instance: Instance, request: Request, *, until: float, max_body: int) -> ReplyStream:
-        """See ``Wire.stream``. On a connection of its own, because it may be held long."""
+    async def stream(
+        self, instance: Instance, request: Request, *, until: float, body_until: float | None = None, max_body: int
+    ) -> ReplyStream:
+        """See ``Wire.stream``. On a connection proven open or fresh, so that nothing needs to be sent twice."""
         encoded = encode(instance, request)
-        connection = await self._fresh(self._pools.get(instance) or self._open(instance), until)
+        pool = self._pools.get(instance) or self._open(instance)
+        connection = pool.take_proven() or await self._fresh(pool, until)
         promise = connection.ask_for_stream(encoded, request.method == "HEAD", max_body)
         try:
-            return await self._until(until, connection, promise)
+            stream = await self._until(until, connection, promise)
         except BaseException:
             connection.abort()  # the head may have come, and whoever asked may have been cancelled all the same
             raise
+        self._moments.at(until if body_until is None else body_until, partial(connection.body_late, connection.serial))
+        return stream
 
     async def close(self) -> None:
         """See ``Wire.close``: idle connections end now, those under way with their reply."""
@@ -63,6 +68,8 @@ class Http1Wire:
             pool.close()
         while self._errands:
             await asyncio.wait(self._errands)
+        for pool in self._pools.values():
+            await pool.empty.wait()
 
     def _until(self, until: float, connection: Connection, promise: Promise[T]) -> Promise[T]:
         self._moments.at(until, partial(connection.late, connection.serial))
@@ -118,7 +125,7 @@ class Http1Wire:
         tls = self._tls if instance.scheme == "https" else None
         try:
             await self._loop.create_connection(lambda: connection, instance.host, instance.port, ssl=tls)
-        except OSError as error:  # ssl.SSLError is one
+        except (OSError, UnicodeError) as error:  # ssl.SSLError is one of the first, a name that is none the second
             raise Unreachable(instance.upstream, f"no connection: {error}") from error
 
 
@@ -131,6 +138,8 @@ class _Pool:
         self._all: set[Connection] = set()
         self._limit = limit
         self._now = now
+        self.empty = asyncio.Event()
+        self.empty.set()
         self._closing = False
 
     def take(self) -> Connection | None:
@@ -158,6 +167,7 @@ class _Pool:
         if len(self._all) >= self._limit:
             raise Busy(self.instance.upstream, "every connection is taken")
         self._all.add(connection)
+        self.empty.clear()
 
     def released(self, connection: Connection) -> None:
         """See ``http1_connection.Pool``."""
@@ -170,11 +180,13 @@ class _Pool:
     def lost(self, connection: Connection) -> None:
         """See ``http1_connection.Pool``."""
         self._all.discard(connection)
+        if not self._all:
+            self.empty.set()
         if connection in self._idle:
             self._idle.remove(connection)
 
     def close(self) -> None:
         """End what is idle; what is under way ends with its reply."""
         self._closing = True
-        for connection in self._idle:
-            connection.abort()
+        while self._idle:
+            self._idle.pop().abort()

@@ -64,7 +64,12 @@ class Connection(asyncio.Protocol):
         return self._ask(request, head_only, max_body)
 
     def late(self, serial: int) -> None:
-        """The moment of exchange ``serial`` has come."""
+        """What was promised in exchange ``serial``, a whole reply or the head of one, should be there by now."""
+        if serial == self.serial and self._promise is not None:
+            self._fail(TimedOut(self._instance.upstream, "no reply in time"))
+
+    def body_late(self, serial: int) -> None:
+        """The body of exchange ``serial`` should be there by now."""
         if serial == self.serial and self._busy:
             self._fail(TimedOut(self._instance.upstream, "no whole reply in time"))
 
@@ -89,6 +94,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Close at once, whatever is under way."""
         self.closed, self._busy = True, False
+        self._pool.lost(self)  # now, and not when the transport says so: somebody may wait for the room
         if self._transport is not None:
             self._transport.abort()
 
@@ -102,7 +108,7 @@ class Connection(asyncio.Protocol):
         self._max_body = max_body
         self._answered = self._complete = False
         self._error: UpstreamError | None = None
-        self._informational = 0
+        self._informational = self._head_bytes = 0
         self._begin()
         self._transport.write(request)
         return promise
@@ -119,6 +125,8 @@ class Connection(asyncio.Protocol):
             self.abort()  # nobody asked
             return
         self._answered = True
+        if not self._status:
+            self._head_bytes += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -144,6 +152,8 @@ class Connection(asyncio.Protocol):
             self._fail(Unreachable(self._instance.upstream, f"ended before the whole reply was there: {error}"))
 
     def _go_on(self) -> None:
+        if not self._status and self._head_bytes > _MAX_HEADER_BLOCK:
+            self._wrong("a head without end")
         if self._error is not None:
             self._fail(self._error)
             return
@@ -174,6 +184,8 @@ class Connection(asyncio.Protocol):
             self._chunked = True
             if value.strip().lower() != b"chunked":
                 self._wrong(f"transfer coding {value!r}")
+        elif name == b"content-encoding" and value.strip().lower() != b"identity":
+            self._wrong(f"content coding {value!r} that was not asked for")
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
