@@ -47,7 +47,7 @@ def gateway(
     calls.
     """
     _check_upstreams(settings, clients)
-    wires = {"http1": wire, "httpx": wire} if wire else {"http1": Http1Wire(), "httpx": HttpxWire()}
+    wires: dict[str, Wire] = {"http1": wire or Http1Wire(), "httpx": wire or HttpxWire()}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
     upstreams = {
         name: Upstream(name, found, wires[found.wire], agent=agent) for name, found in settings.upstreams.items()
