@@ -5,11 +5,11 @@ that runs at once, on the stack of whoever keeps it. In an asyncio task a promis
 """
 
 import asyncio
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Promise"]
+__all__ = ["Promise", "errand"]
 
 T = TypeVar("T")
 
@@ -84,3 +84,21 @@ class Promise(Generic[T]):
         self._forget()
         self.break_(asyncio.CancelledError(msg))
         return True
+
+
+def errand(work: Coroutine[Any, Any, T]) -> Promise[T]:
+    """The promise of what a task will come to, for work that cannot do without one. Giving up cancels the task."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    promise = Promise[T](loop, task.cancel)
+
+    def ended(task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            promise.break_(asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            promise.break_(error)
+        else:
+            promise.keep(task.result())
+
+    task.add_done_callback(ended)
+    return promise
