@@ -59,12 +59,18 @@ class Flight(Generic[T]):
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
             self._land(None, error)
         else:
-            waiting._asyncio_future_blocking = False
-            self._waiting = waiting
-            if isinstance(waiting, asyncio.Future):
-                waiting.add_done_callback(self._go_on, context=self._context.copy())
-            else:
-                waiting.then(self._go_on)
+            self._wait_for(waiting)
+
+    def _wait_for(self, waiting: Any) -> None:
+        if waiting is None:  # a bare yield: asyncio.sleep(0)
+            asyncio.get_running_loop().call_soon(self._go_on)
+            return
+        waiting._asyncio_future_blocking = False  # noqa: SLF001  what a task says to a future it will wait for
+        self._waiting = waiting
+        if isinstance(waiting, asyncio.Future):
+            waiting.add_done_callback(self._go_on)
+        else:
+            waiting.then(self._go_on)
 
     def _land(self, value: T | None, error: BaseException | None) -> None:
         self._landed, self._waiting = True, None

@@ -103,6 +103,7 @@ async def test_giving_up_what_has_landed_changes_nothing() -> None:
 
 async def test_it_may_await_what_asyncio_knows() -> None:
     async def life() -> str:
+        await asyncio.sleep(0)
         await asyncio.sleep(1)
         return "slept"
 
