@@ -65,7 +65,7 @@ class Flight(Generic[T]):
         if waiting is None:  # a bare yield: asyncio.sleep(0)
             asyncio.get_running_loop().call_soon(self._go_on)
             return
-        waiting._asyncio_future_blocking = False  # noqa: SLF001  what a task says to a future it will wait for
+        waiting._asyncio_future_blocking = False
         self._waiting = waiting
         if isinstance(waiting, asyncio.Future):
             waiting.add_done_callback(self._go_on)
