@@ -23,6 +23,7 @@ __all__ = [
     "MisdirectedRequest",
     "NotFound",
     "Reason",
+    "StaleConnection",
     "TargetTooLong",
     "Throttled",
     "TimedOut",
@@ -177,6 +178,10 @@ class UpstreamError(GatewayError):
 
 class Unreachable(UpstreamError):
     """No connection, or one that ended before the whole reply was there."""
+
+
+class StaleConnection(Unreachable):
+    """A kept connection was closed by the peer before it saw the request."""
 
 
 class BadStatus(UpstreamError):

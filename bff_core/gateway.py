@@ -1,6 +1,6 @@
 """Assembles a gateway from its settings: the one place where the order is written."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -24,6 +24,7 @@ from bff_core.services import connect, services_of
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.upstream import Upstream
 from bff_core.wire import Wire
+from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
 
 __all__ = ["gateway"]
@@ -46,15 +47,17 @@ def gateway(
     calls.
     """
     _check_upstreams(settings, clients)
-    wire = wire or HttpxWire()
+    wires: dict[str, Wire] = {"http1": wire or Http1Wire(), "httpx": wire or HttpxWire()}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
-    upstreams = {name: Upstream(name, found, wire, agent=agent) for name, found in settings.upstreams.items()}
+    upstreams = {
+        name: Upstream(name, found, wires[found.wire], agent=agent) for name, found in settings.upstreams.items()
+    }
     readiness = Readiness()
     app = FastAPI(
         **{"docs_url": None, "redoc_url": None, **about},
         middleware=_front_door(settings, readiness, draw_problem),
         exception_handlers=HANDLERS,
-        lifespan=_lifespan(wire, readiness),
+        lifespan=_lifespan(set(wires.values()), readiness),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
         telemetry={"operation_spans": False},
         responses=documented(*EVERYWHERE),
@@ -84,7 +87,7 @@ def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: D
     ]
 
 
-def _lifespan(wire: Wire, readiness: Readiness) -> Any:
+def _lifespan(wires: Collection[Wire], readiness: Readiness) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         readiness.ready = True
@@ -92,7 +95,8 @@ def _lifespan(wire: Wire, readiness: Readiness) -> Any:
             yield
         finally:
             readiness.ready = False
-            await wire.close()
+            for wire in wires:
+                await wire.close()
 
     return lifespan
 

@@ -10,7 +10,7 @@ import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, Literal, get_origin
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -112,6 +112,9 @@ class UpstreamSettings(_Strict):
     """How one service is called."""
 
     instances: Instances
+    wire: Literal["http1", "httpx"] = "http1"
+    """What carries its calls: our own HTTP/1.1, strict and fast, or httpx, for upstreams you trust."""
+
     timeout: Duration = 0.5
     max_reply: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
     """Bytes of a reply's body; a longer one is a bad reply."""

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable
+from functools import partial
 from math import inf, isinf
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
@@ -16,6 +17,7 @@ from bff_core.composition.completeness import Completeness
 from bff_core.composition.part import Part
 from bff_core.context import RequestContext, current, enter
 from bff_core.errors import GatewayError, Reason, TooLate
+from bff_core.upstream import Call, Flight
 
 __all__ = ["Composition"]
 
@@ -37,7 +39,7 @@ class Composition:
         self._loop = asyncio.get_running_loop()
         self._stop = self._context.started + (self._context.until - self._context.started) * _SHARE_FOR_WAITING
         self._parts: dict[str, Part[Any]] = {}
-        self._tasks: dict[Part[Any], asyncio.Task[None]] = {}
+        self._work: dict[Part[Any], asyncio.Task[None] | Flight[Any]] = {}
         self._failure: Exception | None = None
         self._settled: asyncio.Future[None] = self._loop.create_future()
         self._due = inf
@@ -101,30 +103,49 @@ class Composition:
         return part
 
     def _begin(self, part: Part[Any]) -> None:
-        self._tasks[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")
+        context = self._context.narrowed(part.until)
+        work = part.work
+        if isinstance(work, Call):
+            flight = self._work[part] = work.flight(context, partial(self._landed, part))
+            flight.start()
+        else:
+            self._work[part] = self._loop.create_task(self._run(part, context), name=f"part {part.name}")
         self._watch()
 
-    async def _run(self, part: Part[Any]) -> None:
-        enter(self._context.narrowed(part.until))  # in this task's own copy of the context
+    def _landed(self, part: Part[Any], flight: Flight[Any]) -> None:
         try:
-            part.settle(await part.run())
-        except GatewayError as error:
-            self._lose(part, error)
-        except TimeoutError:
-            self._lose(part, TooLate(f"part {part.name} ran out of its own time"))
-        except ExceptionGroup as group:
-            if (expected := _expected(group)) is not None:
-                self._lose(part, expected)
-            else:
-                self._fail(group)
-        except asyncio.CancelledError:
-            if not part.done and not self._ended:
-                self._fail(RuntimeError(f"part {part.name} was cancelled from within"))
-            raise
-        except Exception as bug:  # noqa: BLE001  raised again by the page
-            self._fail(bug)
+            part.settle(flight.result())
+        except BaseException as error:  # noqa: BLE001  looked at one by one
+            self._settle(part, error)
+        self._check()
+
+    async def _run(self, part: Part[Any], context: RequestContext) -> None:
+        enter(context)  # in this task's own copy of the surroundings
+        try:
+            part.settle(await part.take())
+        except BaseException as error:
+            self._settle(part, error)
+            if isinstance(error, asyncio.CancelledError):
+                raise
         finally:
             self._check()
+
+    def _settle(self, part: Part[Any], error: BaseException) -> None:
+        """What becomes of a part, and of the page, when the part's work ended with ``error``."""
+        match error:
+            case GatewayError():
+                self._lose(part, error)
+            case TimeoutError():
+                self._lose(part, TooLate(f"part {part.name} ran out of its own time"))
+            case asyncio.CancelledError():
+                if not part.done and not self._ended:
+                    self._fail(RuntimeError(f"part {part.name} was cancelled from within"))
+            case ExceptionGroup() if (expected := _expected(error)) is not None:
+                self._lose(part, expected)
+            case Exception():
+                self._fail(error)
+            case _:
+                raise error
 
     def _lose(self, part: Part[Any], error: GatewayError) -> None:
         if part.required:
@@ -140,18 +161,18 @@ class Composition:
         self._failure = error
         for part in self._parts.values():
             part.fail(self._failure)
-        for task in self._tasks.values():
-            if task is not asyncio.current_task():
-                task.cancel()
+        for work in self._work.values():
+            if work is not asyncio.current_task():
+                work.cancel()
 
     def _check(self) -> None:
         """Wake the page that is waiting to be left, once nothing is under way any more."""
-        if self._leaving and not self._settled.done() and all(part.done for part in self._tasks):
+        if self._leaving and not self._settled.done() and all(part.done for part in self._work):
             self._settled.set_result(None)
 
     def _watch(self) -> None:
         """See to it that the one timer fires when the next part is due."""
-        due = min((part.until for part in self._tasks if not part.done), default=inf)
+        due = min((part.until for part in self._work if not part.done), default=inf)
         if due < self._due:
             if self._timer:
                 self._timer.cancel()
@@ -160,10 +181,10 @@ class Composition:
     def _expire(self) -> None:
         now = self._loop.time() + _CLOCK_STEP
         self._due = inf
-        for part, task in self._tasks.items():
+        for part, work in self._work.items():
             if part.until <= now and not part.done:
                 self._lose(part, TooLate(f"part {part.name} was not there in time"))
-                task.cancel()
+                work.cancel()
         self._watch()
         self._check()
 
@@ -175,9 +196,11 @@ class Composition:
             part.close()
             if not part.started:
                 part.miss(Reason.SKIPPED)
-        running = [task for task in self._tasks.values() if not task.done()]
-        for task in running:
-            task.cancel()
+        for work in self._work.values():
+            if not work.done():
+                work.cancel()
+        # a flight that is cancelled has ended; a task has some cleaning up to do
+        running = [work for work in self._work.values() if isinstance(work, asyncio.Task) and not work.done()]
         if running:
             left = self._context.until - self._loop.time()
             _, stuck = await asyncio.wait(running, timeout=None if isinf(left) else max(0.0, left))

@@ -19,7 +19,7 @@ class Part(Generic[T]):
     page failed with.
     """
 
-    __slots__ = ("_begin", "_done", "_work", "default", "missing", "name", "required", "started", "until")
+    __slots__ = ("_begin", "_done", "default", "missing", "name", "required", "started", "until", "work")
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Part(Generic[T]):
         self.until = until
         self.missing: Reason | None = None
         self.started = False
-        self._work: Awaitable[T] | None = work
+        self.work: Awaitable[T] | None = work
         self._begin = begin
         self._done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
@@ -61,16 +61,16 @@ class Part(Generic[T]):
             self.started = True
             self._begin(self)
 
-    async def run(self) -> T:
-        """Do the work."""
-        assert self._work is not None  # noqa: S101  it is done once
-        work, self._work = self._work, None
-        return await work
+    def take(self) -> Awaitable[T]:
+        """Its work, for whoever does it; once."""
+        assert self.work is not None  # noqa: S101
+        work, self.work = self.work, None
+        return work
 
     def close(self) -> None:
         """Let go of work that was not wanted, or stopped before it ran, without a warning."""
-        if iscoroutine(self._work):
-            self._work.close()
+        if iscoroutine(self.work):
+            self.work.close()
 
     def settle(self, value: T) -> None:
         """It is there."""

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from bff_core.errors import BadReply, TimedOut, Unreachable
 from bff_core.wire import Instance, Reply, ReplyStream, Request
+from bff_core.wire.promise import errand
 
 __all__ = ["ASGIApp", "SimulatedInternet"]
 
@@ -30,6 +31,9 @@ class SimulatedInternet:
 
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
+        return await errand(self._send(instance, request, until, max_body))
+
+    async def _send(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         self.requests.append((instance, request))
         if instance.host not in self.hosts:
             raise Unreachable(instance.upstream, "connection refused")

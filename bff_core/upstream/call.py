@@ -1,6 +1,8 @@
 """What a page asks for: one call of one upstream, typed, and not yet made."""
 
-from collections.abc import Generator
+import asyncio
+from collections.abc import Callable, Generator
+from contextvars import copy_context
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import isinf
@@ -9,10 +11,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bff_core.context import current
+from bff_core.context import RequestContext, current, enter
 from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound, Throttled
+from bff_core.upstream.flight import Flight
 from bff_core.upstream.template import Template
 from bff_core.wire import Instance, Reply, ReplyStream, Request, Wire, header
+from bff_core.wire.promise import Promise
 
 if TYPE_CHECKING:
     from bff_core.upstream.upstream import Upstream
@@ -123,5 +127,15 @@ class Call(Generic[T]):
     target: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
+    def flight(self, context: RequestContext, passenger: Callable[[Flight[T]], None]) -> Flight[T]:
+        """The call as it will be made, for the request ``context``; ``passenger`` is told when it is over."""
+        surroundings = copy_context()
+        surroundings.run(enter, context)
+        return Flight(self.upstream.answer(self), surroundings, passenger)
+
     def __await__(self) -> Generator[Any, None, T]:
-        return self.upstream.answer(self).__await__()
+        flight = self.flight(current(), lambda _: arrival.keep(None))
+        arrival = Promise[None](asyncio.get_running_loop(), flight.cancel)
+        flight.start()
+        yield from arrival.__await__()
+        return flight.result()

@@ -16,6 +16,7 @@ import httpx
 
 from bff_core.errors import BadReply, Busy, TimedOut, Unreachable
 from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
+from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
 
 __all__ = ["HttpxWire"]
@@ -41,6 +42,16 @@ class HttpxWire:
 
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
+        return await errand(self._send(instance, request, until, max_body))
+
+    async def stream(
+        self, instance: Instance, request: Request, *, until: float, body_until: float | None = None, max_body: int
+    ) -> ReplyStream:
+        """See ``Wire.stream``."""
+        stream = _Stream(until, until if body_until is None else body_until)
+        return await errand(self._open(stream, instance, request, until, max_body))
+
+    async def _send(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         await self._find_room(instance, until)
         exchange = self._start(self._whole(instance, request, until, max_body))
         await asyncio.wait({exchange}, timeout=until - asyncio.get_running_loop().time())
@@ -48,12 +59,10 @@ class HttpxWire:
             raise TimedOut(instance.upstream, "no whole reply in time")
         return exchange.result()
 
-    async def stream(
-        self, instance: Instance, request: Request, *, until: float, body_until: float | None = None, max_body: int
+    async def _open(
+        self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int
     ) -> ReplyStream:
-        """See ``Wire.stream``."""
         await self._find_room(instance, until)
-        stream = _Stream(until, until if body_until is None else body_until)
         self._start(self._piecewise(stream, instance, request, until, max_body))
         try:
             await stream.opened(instance)

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
-from bff_core.wire import Instance
+from bff_core.wire import Instance, Wire
+from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
 
 __all__ = ["RawServer", "Script", "after", "open_wire", "said", "unused_port"]
@@ -88,10 +89,19 @@ async def unused_port() -> int:
     return port
 
 
+WIRES: dict[str, Callable[..., Wire]] = {"httpx": HttpxWire, "http1": Http1Wire}
+
+
+class Conforming:
+    """The wire that the conformance tests run on just now."""
+
+    kind = "httpx"
+
+
 @asynccontextmanager
-async def open_wire(connections: int = 10) -> AsyncIterator[HttpxWire]:
+async def open_wire(connections: int = 10) -> AsyncIterator[Wire]:
     """A wire that is closed at the end, which waits until every exchange has ended."""
-    wire = HttpxWire(connections=connections)
+    wire = WIRES[Conforming.kind](connections=connections)
     try:
         yield wire
     finally:

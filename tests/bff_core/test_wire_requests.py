@@ -8,7 +8,7 @@ from bff_core.upstream import Template
 from bff_core.wire import Instance, Request, header
 from tests.bff_core.raw_server import RawServer, after, open_wire, said, unused_port
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
 
 
 async def heads(*requests: Request, reply: bytes = said(b"ok")) -> list[bytes]:
@@ -89,7 +89,7 @@ async def test_a_target_arrives_byte_for_byte_at_the_host_that_was_meant(target:
         await wire.send(server.instance, Request("GET", target), until=after(5), max_body=100)
         (head,) = server.heads
         assert head.startswith(b"GET %s HTTP/1.1\r\n" % target.encode())
-        assert b"\r\nHost: 127.0.0.1:%d\r\n" % server.instance.port in head
+        assert b"\r\nhost: 127.0.0.1:%d\r\n" % server.instance.port in head.lower()
 
 
 @pytest.mark.parametrize("target", ["http://127.0.0.1:{port}/x", "@127.0.0.1:{port}/", ":{port}/", "", "x"])
@@ -125,7 +125,7 @@ async def test_headers_and_body_arrive_and_no_compression_is_asked_for() -> None
     head, body = seen
     assert b"\r\nx-request-id: abc\r\n" in head
     assert b"\r\naccept-encoding: identity\r\n" in head
-    assert b"\r\nContent-Length: 4\r\n" in head
+    assert b"\r\ncontent-length: 4\r\n" in head.lower()
     assert body == b"body"
 
 

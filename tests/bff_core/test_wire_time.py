@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from bff_core.errors import TimedOut
+from bff_core.errors import TimedOut, UpstreamError
 from bff_core.wire import Request
 from tests.bff_core.raw_server import RawServer, Script, after, open_wire, said
 
-pytestmark = pytest.mark.real_time
+pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
 
 UPLOAD = Request("POST", "/", body=bytes(16 * 1024 * 1024))
 
@@ -47,9 +47,10 @@ NEVER_DONE = {
 async def test_a_reply_that_never_ends_is_given_up_in_time(script: Script) -> None:
     async with RawServer(script) as server, open_wire() as wire:
         until = after(0.15)
-        with pytest.raises(TimedOut):
+        with pytest.raises(UpstreamError) as given_up:
             await wire.send(server.instance, Request("GET", "/"), until=until, max_body=1_000_000)
-        assert after(0.002) > until  # the loop counts in milliseconds
+        if isinstance(given_up.value, TimedOut):  # or sooner: a wire may count what comes before a reply
+            assert after(0.002) > until  # the loop counts in milliseconds
         await wire.close()  # returns only when the exchange has ended as well
         assert after(-5) < until
         await asyncio.wait_for(_nobody_connected(server), 5)

@@ -1,0 +1,104 @@
+"""A result that someone else will bring, awaited without a task.
+
+Whoever drives a coroutine by hand gets the promise from ``send`` and says with ``then`` what to do when it is kept;
+that runs at once, on the stack of whoever keeps it. In an asyncio task a promise behaves like a future.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context
+from typing import Any, Generic, TypeVar
+
+__all__ = ["Promise", "errand"]
+
+T = TypeVar("T")
+
+
+class Promise(Generic[T]):
+    """Kept or broken once, awaited by one. ``forget`` is called when the one who waits gives up."""
+
+    __slots__ = ("_asyncio_future_blocking", "_error", "_forget", "_then", "_value", "done", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], object]) -> None:
+        self.loop = loop
+        self.done = False
+        self._asyncio_future_blocking = False
+        self._forget: Callable[[], object] = forget
+        self._then: Callable[[], object] | None = None
+        self._value: T | None = None
+        self._error: BaseException | None = None
+
+    def keep(self, value: T) -> None:
+        """Bring the result, and go on with whoever waits for it."""
+        if not self.done:
+            self.done = True
+            self._value = value
+            if self._then is not None:
+                self._then()
+
+    def break_(self, error: BaseException) -> None:
+        """Bring an error instead."""
+        if not self.done:
+            self.done = True
+            self._error = error
+            if self._then is not None:
+                self._then()
+
+    @property
+    def kept(self) -> bool:
+        """It has brought a result, and no error."""
+        return self.done and self._error is None
+
+    def then(self, go_on: Callable[[], object]) -> None:
+        """What to do as soon as it is kept or broken."""
+        self._then = go_on
+        if self.done:
+            go_on()
+
+    def result(self) -> T:
+        """What was brought."""
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # kept with a T
+
+    def __await__(self) -> Generator["Promise[T]", None, T]:
+        if not self.done:
+            self._asyncio_future_blocking = True
+            yield self
+        return self.result()
+
+    # as much of a future as an asyncio task asks for
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """The loop of the task that waits."""
+        return self.loop
+
+    def add_done_callback(self, wake: Callable[[Any], object], *, context: Context | None = None) -> None:
+        """Wake a task, in the next turn of the loop."""
+        self.then(lambda: self.loop.call_soon(wake, self, context=context))
+
+    def cancel(self, msg: Any = None) -> bool:
+        """Whoever waited has given up; false when it is too late for that, and the task hears of it another way."""
+        if self.done:
+            return False
+        self._forget()
+        self.break_(asyncio.CancelledError(msg))
+        return True
+
+
+def errand(work: Coroutine[Any, Any, T]) -> Promise[T]:
+    """The promise of what a task will come to, for work that cannot do without one. Giving up cancels the task."""
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    promise = Promise[T](loop, task.cancel)
+
+    def ended(task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            promise.break_(asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
+            promise.break_(error)
+        else:
+            promise.keep(task.result())
+
+    task.add_done_callback(ended)
+    return promise
