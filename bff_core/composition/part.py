@@ -63,7 +63,7 @@ class Part(Generic[T]):
 
     def take(self) -> Awaitable[T]:
         """Its work, for whoever does it; once."""
-        assert self.work is not None  # noqa: S101
+        assert self.work is not None
         work, self.work = self.work, None
         return work
 

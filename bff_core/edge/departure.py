@@ -23,7 +23,7 @@ class Departure:
             await self._app(scope, receive, send)
             return
         work = asyncio.current_task()
-        assert work is not None  # noqa: S101  ASGI servers run apps in tasks
+        assert work is not None
         inbox = _Inbox(receive, work)
         watch = asyncio.get_running_loop().create_task(inbox.watch())
 

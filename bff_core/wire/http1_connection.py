@@ -99,7 +99,7 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def _ask(self, request: bytes, head_only: bool, max_body: int) -> Promise[Any]:
-        assert self._transport is not None  # noqa: S101  it was made
+        assert self._transport is not None
         self.serial += 1
         self._busy = True
         self._promise = promise = Promise[Any](self._loop, self.abort)
@@ -149,7 +149,7 @@ class Connection(asyncio.Protocol):
         elif self.reused and not self._answered:
             self._fail(StaleConnection(self._instance.upstream, "closed while it was idle"))
         else:
-            self._fail(Unreachable(self._instance.upstream, f"ended before the whole reply was there: {error}"))
+            self._fail(Unreachable(self._instance.upstream, f"{error or 'closed'} before the whole reply was there"))
 
     def _go_on(self) -> None:
         if not self._status and self._head_bytes > _MAX_HEADER_BLOCK:
@@ -235,7 +235,7 @@ class Connection(asyncio.Protocol):
         return self._status >= 200 and not (self._length_known or self._chunked or self._error)
 
     def _finish(self) -> None:
-        assert self._transport is not None  # noqa: S101
+        assert self._transport is not None
         self._busy = False
         if self._keep_alive and not self.closed and not self._transport.get_write_buffer_size():
             self.reused = True
