@@ -1,9 +1,9 @@
 """One service of the store as an ASGI app."""
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from weakref import finalize
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
@@ -24,7 +24,7 @@ class ServiceApp(FastAPI):
     def __init__(self, name: str) -> None:
         # without a schema, because the docs page of FastAPI loads scripts from elsewhere;
         # any content type, because `curl -d` sends a form's
-        super().__init__(title=name, openapi_url=None, strict_content_type=False, lifespan=_closing_connection)
+        super().__init__(title=name, openapi_url=None, strict_content_type=False)
         self._switch = FaultSwitch(name, super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +43,8 @@ def create_service(name: str, folder: Path, *, today: Callable[[], date] = _toda
     estimates count from.
     """
     app = ServiceApp(name)
-    app.state.connection = read_only(database(folder, name))
+    app.state.connection = connection = read_only(database(folder, name))
+    finalize(app, connection.close)  # and not in a lifespan, because an app may be mounted without one
     app.state.today = today
     answer_errors(app)
     app.include_router(SERVICES[name].router)
@@ -53,9 +54,3 @@ def create_service(name: str, folder: Path, *, today: Callable[[], date] = _toda
         return {"status": "ok", "service": name}
 
     return app
-
-
-@asynccontextmanager
-async def _closing_connection(app: FastAPI) -> AsyncIterator[None]:
-    yield
-    app.state.connection.close()
