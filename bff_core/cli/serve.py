@@ -61,7 +61,7 @@ def bind(address: str) -> socket.socket:
     try:
         sock.bind((host, int(port)))
         sock.listen(_BACKLOG)  # here, because SO_REUSEADDR lets two bind one port, and uvloop keeps quiet about it
-    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host at all
+    except (OSError, TypeError) as error:  # TypeError: no name of a host at all
         sock.close()
         raise PortTaken(f"cannot listen on {address}: {getattr(error, 'strerror', None) or error}") from error
     return sock
