@@ -23,7 +23,7 @@ class Child:
     """A running command, in a process group of its own."""
 
     def __init__(self, process: Process, output: int, show: Callable[[str], None]) -> None:
-        self._process = process
+        self._process, self._is_gone = process, False
         self._showing = asyncio.create_task(_show(output, show))
 
     @classmethod
@@ -67,10 +67,12 @@ class Child:
 
     def signal(self, number: int) -> bool:
         """Send a signal to the whole group; whether there was anyone to get it."""
-        with suppress(ProcessLookupError, PermissionError):  # the second is what macOS says of a group of the dead
-            os.killpg(self._process.pid, number)
-            return True
-        return False
+        if not self._is_gone:  # its number may be someone else's afterwards
+            try:
+                os.killpg(self._process.pid, number)
+            except (ProcessLookupError, PermissionError):  # the second is what macOS says of a group of the dead
+                self._is_gone = True
+        return not self._is_gone
 
     async def over(self, within: float) -> None:
         """Wait until it has ended and all is shown, or ``within`` seconds: who left its group may hold the pipe."""
