@@ -1,6 +1,7 @@
 """The parser under every split of its input: where the network cuts a reply changes nothing."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ class Pool:
 
 
 def outcome(pieces: list[bytes]) -> tuple[Reply | type[UpstreamError] | None, bool]:
-    """What comes of a reply in these pieces, then the end of the connection; whether the connection may be used again."""
+    """What comes of a reply in these pieces and then the end; whether the connection may be used again before it."""
 
     async def main() -> tuple[Reply | type[UpstreamError] | None, bool]:
         pool, transport = Pool(), Wire()
@@ -82,7 +83,7 @@ def test_one_cut_anywhere_changes_nothing_but_what_is_seen_too_late(what: str) -
 def test_any_cuts_change_nothing_but_what_is_seen_too_late(what: str, cuts: list[int]) -> None:
     reply = REPLIES[what][:2000]
     places = sorted({0, len(reply), *(cut for cut in cuts if cut < len(reply))})
-    pieces = [reply[start:end] for start, end in zip(places, places[1:], strict=False)]
+    pieces = [reply[start:end] for start, end in pairwise(places)]
     assert_same(outcome(pieces), outcome([reply]))
 
 
