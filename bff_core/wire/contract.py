@@ -6,10 +6,14 @@ deadlines of pages are the caller's. Moments (``until``) are seconds of the runn
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
 
-__all__ = ["Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]
+__all__ = ["MAX_HEADERS", "MAX_HEADER_BLOCK", "Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]
+
+MAX_HEADERS: Final = 100
+MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
+"""What a wire takes for the head of a reply; more is a bad reply."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,9 +102,9 @@ class Http1Wire:
         def ended(task: asyncio.Task[None]) -> None:
             self._errands.discard(task)
             if task.cancelled():
-                pool.lost(connection)
+                connection.abort()
             elif (error := task.exception()) is not None:
-                pool.lost(connection)
+                connection.abort()
                 promise.break_(error)
             elif promise.done:
                 pool.released(connection)  # nobody waits any more; the next one may have it

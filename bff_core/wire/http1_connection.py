@@ -14,13 +14,11 @@ from typing import Any, Final, Protocol, cast
 import httptools
 
 from bff_core.errors import BadReply, StaleConnection, TimedOut, Unreachable, UpstreamError
-from bff_core.wire.contract import Instance, Reply
+from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply
 from bff_core.wire.promise import Promise
 
 __all__ = ["Connection", "Pool", "ReplyBody"]
 
-_MAX_HEADERS: Final = 100
-_MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
 _MAX_INFORMATIONAL: Final = 8
 _AHEAD: Final = 64 * 1024  # bytes of a stream that may wait to be taken
 
@@ -110,7 +108,10 @@ class Connection(asyncio.Protocol):
         self._error: UpstreamError | None = None
         self._informational = self._head_bytes = 0
         self._begin()
-        self._transport.write(request)
+        if self.closed:  # since it was connected or taken: nobody will say so again
+            self._fail(Unreachable(self._instance.upstream, "closed before it was asked"))
+        else:
+            self._transport.write(request)
         return promise
 
     # asyncio calls these
@@ -152,7 +153,7 @@ class Connection(asyncio.Protocol):
             self._fail(Unreachable(self._instance.upstream, f"{error or 'closed'} before the whole reply was there"))
 
     def _go_on(self) -> None:
-        if not self._status and self._head_bytes > _MAX_HEADER_BLOCK:
+        if not self._status and self._head_bytes > MAX_HEADER_BLOCK:
             self._wrong("a head without end")
         if self._error is not None:
             self._fail(self._error)
@@ -174,7 +175,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header of it."""
         self._header_bytes += len(name) + len(value)
-        if len(self._headers) >= _MAX_HEADERS or self._header_bytes > _MAX_HEADER_BLOCK:
+        if len(self._headers) >= MAX_HEADERS or self._header_bytes > MAX_HEADER_BLOCK:
             self._wrong("too many headers")
             return
         name = name.lower()

@@ -15,7 +15,7 @@ import httpcore
 import httpx
 
 from bff_core.errors import BadReply, Busy, TimedOut, Unreachable
-from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
+from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply, ReplyStream, Request
 from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
 
@@ -23,8 +23,6 @@ __all__ = ["HttpxWire"]
 
 T = TypeVar("T")
 
-_MAX_HEADERS: Final = 100
-_MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
 _ENDED_EARLY: Final = ("Server disconnected", "peer closed connection")
 
 
@@ -217,7 +215,7 @@ def _check_head(response: httpx.Response, instance: Instance) -> None:
     if not 200 <= response.status_code <= 599:
         raise BadReply(instance.upstream, f"status {response.status_code}")
     raw = response.headers.raw
-    if len(raw) > _MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > _MAX_HEADER_BLOCK:
+    if len(raw) > MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > MAX_HEADER_BLOCK:
         raise BadReply(instance.upstream, "too many headers")
     coding = response.headers.get("content-encoding", "identity")
     if coding != "identity":

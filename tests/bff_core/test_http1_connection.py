@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bff_core.errors import UpstreamError
+from bff_core.errors import Unreachable, UpstreamError
 from bff_core.testing import run
 from bff_core.wire import Instance, Reply
 from bff_core.wire.http1_connection import Connection
@@ -69,6 +69,14 @@ def outcome(pieces: list[bytes]) -> tuple[Reply | type[UpstreamError] | None, bo
             return type(error), reusable
 
     return run(main())
+
+
+async def test_a_connection_that_died_before_it_was_asked_says_so_at_once() -> None:
+    connection = Connection(Instance("shop", "http", "shop.test", 80), Pool(), asyncio.get_running_loop())
+    connection.connection_made(Wire())
+    connection.connection_lost(None)
+    with pytest.raises(Unreachable):
+        await connection.ask(b"GET / HTTP/1.1\r\n\r\n", False, 1000)
 
 
 @pytest.mark.parametrize("what", REPLIES)
