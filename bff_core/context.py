@@ -5,7 +5,7 @@ handed it. Moments are seconds of the running loop's clock, so that virtual time
 """
 
 from contextvars import ContextVar, Token
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import inf
 
 __all__ = ["RequestContext", "current", "enter", "leave"]
@@ -27,7 +27,7 @@ class RequestContext:
 
     def narrowed(self, until: float) -> "RequestContext":
         """The same request as a part of its page sees it: due by ``until``, and a composition inside it is its own."""
-        return replace(self, until=min(self.until, until), wanted=None, outcomes={})
+        return RequestContext(self.request_id, self.started, min(self.until, until))
 
 
 _current: ContextVar[RequestContext] = ContextVar("request")

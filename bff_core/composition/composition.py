@@ -41,10 +41,12 @@ class Composition:
         self._parts: dict[str, Part[Any]] = {}
         self._work: dict[Part[Any], asyncio.Task[None] | Flight[Any]] = {}
         self._failure: Exception | None = None
-        self._settled: asyncio.Future[None] = self._loop.create_future()
+        self._under_way = 0
+        self._settled: asyncio.Future[None] | None = None
         self._due = inf
         self._timer: asyncio.TimerHandle | None = None
         self._leaving = self._ended = False
+        self._completeness: Completeness | None = None
 
     def required(self, name: str, work: Awaitable[T]) -> Part[T]:
         """A part without which there is no page. It has all the time until the page stops waiting."""
@@ -69,7 +71,7 @@ class Composition:
     @property
     def completeness(self) -> Completeness:
         """Which parts are there, and why the others are not; for views that show it."""
-        return Completeness(tuple((part.name, part.missing) for part in self._parts.values()))
+        return self._completeness or Completeness(tuple((part.name, part.missing) for part in self._parts.values()))
 
     async def __aenter__(self) -> Self:
         return self
@@ -79,8 +81,8 @@ class Composition:
     ) -> None:
         self._leaving = True
         try:
-            if error is None:
-                self._check()
+            if error is None and self._under_way:
+                self._settled = self._loop.create_future()
                 await self._settled
         finally:
             await self._end()
@@ -90,7 +92,7 @@ class Composition:
             self._context.outcomes.update(self.completeness.parameters())
 
     def _add(self, name: str, work: Awaitable[T], *, required: bool, default: Any, until: float) -> Part[Any]:
-        part = Part[Any](name, work, required=required, default=default, until=until, begin=self._begin)
+        part: Part[Any] = Part(name, work, required=required, default=default, until=until, page=self)
         if name in self._parts or self._leaving or not _TOKEN.fullmatch(name):
             part.close()
             raise ValueError(f"part {name!r}: named twice, named after the end, or no lower-case token")
@@ -102,33 +104,39 @@ class Composition:
             part.start()
         return part
 
-    def _begin(self, part: Part[Any]) -> None:
-        context = self._context.narrowed(part.until)
+    def begin(self, part: Part[Any]) -> None:
+        """See ``part.Page``."""
+        self._under_way += 1
         work = part.work
         if isinstance(work, Call):
-            flight = self._work[part] = work.flight(context, partial(self._landed, part))
+            until = min(part.until, self._context.until)
+            flight = self._work[part] = work.flight(self._context, until, partial(self._landed, part))
             flight.start()
         else:
-            self._work[part] = self._loop.create_task(self._run(part, context), name=f"part {part.name}")
-        self._watch()
+            self._work[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")
+        if not part.done:
+            self._watch(part.until)
+
+    def settled(self) -> None:
+        """See ``part.Page``. Wakes whoever waits to leave, once nothing is under way any more."""
+        self._under_way -= 1
+        if not self._under_way and self._settled is not None and not self._settled.done():
+            self._settled.set_result(None)
 
     def _landed(self, part: Part[Any], flight: Flight[Any]) -> None:
         try:
             part.settle(flight.result())
         except BaseException as error:  # noqa: BLE001  looked at one by one
             self._settle(part, error)
-        self._check()
 
-    async def _run(self, part: Part[Any], context: RequestContext) -> None:
-        enter(context)  # in this task's own copy of the surroundings
+    async def _run(self, part: Part[Any]) -> None:
+        enter(self._context.narrowed(part.until))  # in this task's own copy of the surroundings
         try:
             part.settle(await part.take())
         except BaseException as error:
             self._settle(part, error)
             if isinstance(error, asyncio.CancelledError):
                 raise
-        finally:
-            self._check()
 
     def _settle(self, part: Part[Any], error: BaseException) -> None:
         """What becomes of a part, and of the page, when the part's work ended with ``error``."""
@@ -165,14 +173,8 @@ class Composition:
             if work is not asyncio.current_task():
                 work.cancel()
 
-    def _check(self) -> None:
-        """Wake the page that is waiting to be left, once nothing is under way any more."""
-        if self._leaving and not self._settled.done() and all(part.done for part in self._work):
-            self._settled.set_result(None)
-
-    def _watch(self) -> None:
+    def _watch(self, due: float) -> None:
         """See to it that the one timer fires when the next part is due."""
-        due = min((part.until for part in self._work if not part.done), default=inf)
         if due < self._due:
             if self._timer:
                 self._timer.cancel()
@@ -185,13 +187,13 @@ class Composition:
             if part.until <= now and not part.done:
                 self._lose(part, TooLate(f"part {part.name} was not there in time"))
                 work.cancel()
-        self._watch()
-        self._check()
+        self._watch(min((part.until for part in self._work if not part.done), default=inf))
 
     async def _end(self) -> None:
         self._ended = True
         if self._timer:
             self._timer.cancel()
+            self._timer = None
         for part in self._parts.values():
             part.close()
             if not part.started:
@@ -206,6 +208,10 @@ class Composition:
             _, stuck = await asyncio.wait(running, timeout=None if isinf(left) else max(0.0, left))
             for task in stuck:
                 _log.warning("%s ignores its cancellation", task.get_name())
+        self._completeness = self.completeness
+        # or page, parts and flights are a cycle, and live until the collector comes
+        self._parts.clear()
+        self._work.clear()
 
 
 def _expected(group: ExceptionGroup) -> GatewayError | None:

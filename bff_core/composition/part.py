@@ -1,15 +1,27 @@
 """One piece of a page: a promise of a value, or a reason why it is missing."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Generator
 from inspect import iscoroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from bff_core.errors import Reason
 
 __all__ = ["Part"]
 
 T = TypeVar("T")
+
+
+class Page(Protocol):
+    """What parts know of the page they are part of."""
+
+    def begin(self, part: "Part[Any]") -> None:
+        """Begin the work of a part."""
+        ...
+
+    def settled(self) -> None:
+        """A part whose work was begun is done."""
+        ...
 
 
 class Part(Generic[T]):
@@ -19,47 +31,60 @@ class Part(Generic[T]):
     page failed with.
     """
 
-    __slots__ = ("_begin", "_done", "default", "missing", "name", "required", "started", "until", "work")
+    __slots__ = (
+        "_awaited",
+        "_error",
+        "_page",
+        "_value",
+        "default",
+        "done",
+        "missing",
+        "name",
+        "required",
+        "started",
+        "until",
+        "work",
+    )
 
     def __init__(
-        self,
-        name: str,
-        work: Awaitable[T],
-        *,
-        required: bool,
-        default: T,
-        until: float,
-        begin: Callable[["Part[Any]"], None],
+        self, name: str, work: Awaitable[T], *, required: bool, default: T, until: float, page: Page
     ) -> None:
         self.name = name
         self.required = required
         self.default = default
         self.until = until
         self.missing: Reason | None = None
-        self.started = False
+        self.started = self.done = False
+        """``done``: it has its value, its reason, or its share in what the page failed with."""
         self.work: Awaitable[T] | None = work
-        self._begin = begin
-        self._done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-    @property
-    def done(self) -> bool:
-        """It has its value, its reason, or its share in what the page failed with."""
-        return self._done.done()
+        self._page = page
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self._awaited: asyncio.Future[None] | None = None
 
     @property
     def value(self) -> T:
         """What it came to; its default where it is missing. Only after the composition is left."""
-        return self._done.result()
+        if not self.done:
+            raise asyncio.InvalidStateError(f"part {self.name} is not there yet")
+        if self._error is not None:
+            raise self._error
+        return self._value  # type: ignore[return-value]  # settled with a T
 
     def __await__(self) -> Generator[Any, None, T]:
         self.start()
-        return asyncio.shield(self._done).__await__()  # or one awaiter that is cancelled takes it from the others
+        if not self.done:
+            if self._awaited is None:
+                self._awaited = asyncio.get_running_loop().create_future()
+            # shielded, or one awaiter that is cancelled takes it from the others
+            yield from asyncio.shield(self._awaited).__await__()
+        return self.value
 
     def start(self) -> None:
         """Begin the work, unless it was begun before."""
         if not self.started and not self.done:
             self.started = True
-            self._begin(self)
+            self._page.begin(self)
 
     def take(self) -> Awaitable[T]:
         """Its work, for whoever does it; once."""
@@ -75,16 +100,25 @@ class Part(Generic[T]):
     def settle(self, value: T) -> None:
         """It is there."""
         if not self.done:
-            self._done.set_result(value)
+            self._value = value
+            self._end()
 
     def miss(self, reason: Reason) -> None:
         """It will not come; its default stands in."""
         if not self.done:
             self.missing = reason
-            self._done.set_result(self.default)
+            self._value = self.default
+            self._end()
 
     def fail(self, error: BaseException) -> None:
         """The page has failed, and this part with it."""
         if not self.done:
-            self._done.set_exception(error)
-            self._done.exception()  # looked at, because nobody may be waiting for this one
+            self._error = error
+            self._end()
+
+    def _end(self) -> None:
+        self.done = True
+        if self._awaited is not None:
+            self._awaited.set_result(None)
+        if self.started:
+            self._page.settled()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from bff_core.context import RequestContext, current, enter
+from bff_core.context import RequestContext, current
 from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound, Throttled
 from bff_core.upstream.flight import Flight
 from bff_core.upstream.template import Template
@@ -41,8 +41,13 @@ class Endpoint(Generic[T]):
         self._rejection_names = rejection_names
         self._adapter: TypeAdapter[T] = TypeAdapter(returns)
 
-    async def attempt(self, wire: Wire, instance: Instance, request: Request, *, until: float, max_body: int) -> T:
-        """Send, and read the reply. Raises ``NotFound``, ``InvalidRequest`` or an ``UpstreamError``."""
+    async def attempt(
+        self, wire: Wire, instance: Instance, request: Request, *, until: float, deadline: float, max_body: int
+    ) -> T:
+        """Send, and read the reply, all of it before ``until``; ``deadline`` is that of the call.
+
+        Raises ``NotFound``, ``InvalidRequest`` or an ``UpstreamError``.
+        """
         return self.read(instance, await wire.send(instance, request, until=until, max_body=max_body))
 
     def read(self, instance: Instance, reply: Reply) -> T:
@@ -71,10 +76,9 @@ class Download(Endpoint[ReplyStream]):
         self._media_type = media_type
 
     async def attempt(
-        self, wire: Wire, instance: Instance, request: Request, *, until: float, max_body: int
+        self, wire: Wire, instance: Instance, request: Request, *, until: float, deadline: float, max_body: int
     ) -> ReplyStream:
-        """The head of the reply; whoever gets it closes it. Its body has until the request's deadline."""
-        deadline = current().until
+        """The head of the reply; whoever gets it closes it. Its body has until ``deadline``."""
         body_until = until if isinf(deadline) else deadline  # a client may read more slowly than a service answers
         stream = await wire.stream(instance, request, until=until, body_until=body_until, max_body=max_body)
         try:
@@ -118,7 +122,7 @@ def _retry_after(value: str | None) -> float | None:
     return min(max(0.0, seconds), _DAY)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen, because that makes making one three times as slow
 class Call(Generic[T]):
     """One call, ready to be made: awaiting it makes it, within the deadline of the current request."""
 
@@ -127,15 +131,17 @@ class Call(Generic[T]):
     target: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
-    def flight(self, context: RequestContext, passenger: Callable[[Flight[T]], None]) -> Flight[T]:
-        """The call as it will be made, for the request ``context``; ``passenger`` is told when it is over."""
-        surroundings = copy_context()
-        surroundings.run(enter, context)
-        return Flight(self.upstream.answer(self), surroundings, passenger)
+    def flight(self, context: RequestContext, until: float, passenger: Callable[[Flight[T]], None]) -> Flight[T]:
+        """The call as it will be made, for the request ``context``, which may leave it only until ``until``.
+
+        ``passenger`` is told when it is over.
+        """
+        return Flight(self.upstream.answer(self, context, until), copy_context(), passenger)
 
     def __await__(self) -> Generator[Any, None, T]:
-        flight = self.flight(current(), lambda _: arrival.keep(None))
-        arrival = Promise[None](asyncio.get_running_loop(), flight.cancel)
+        context = current()
+        flight = self.flight(context, context.until, lambda _: arrival.keep(None))
+        arrival: Promise[None] = Promise(asyncio.get_running_loop(), flight.cancel)
         flight.start()
         yield from arrival.__await__()
         return flight.result()

@@ -14,6 +14,10 @@ __all__ = ["Flight"]
 T = TypeVar("T")
 
 
+def _nobody(_: object) -> None:
+    """Everyone has left."""
+
+
 class Flight(Generic[T]):
     """The one run of a coroutine that awaits promises, or futures of asyncio, and nothing that asks for a task."""
 
@@ -75,4 +79,5 @@ class Flight(Generic[T]):
     def _land(self, value: T | None, error: BaseException | None) -> None:
         self._landed, self._waiting = True, None
         self._value, self._error = value, error
-        self._passenger(self)
+        passenger, self._passenger = self._passenger, _nobody  # or whoever keeps us and is told by us is a cycle
+        passenger(self)

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Final, TypeVar
 
-from bff_core.context import RequestContext, current
+from bff_core.context import RequestContext
 from bff_core.errors import DeadlinePassed, GatewayError, TimedOut
 from bff_core.settings import UpstreamSettings
 from bff_core.upstream.balance import RoundRobin
@@ -30,27 +30,26 @@ class Upstream:
         self._wire = wire
         self._agent = (b"user-agent", agent.encode("ascii"))
 
-    async def answer(self, call: Call[T]) -> T:
-        """Look, admit, pick, attempt, record, and perhaps again, before the current request's deadline.
+    async def answer(self, call: Call[T], context: RequestContext, deadline: float) -> T:
+        """Look, admit, pick, attempt, record, and perhaps again, for the request ``context`` before ``deadline``.
 
         Of these steps a deadline admits, one instance after the other is picked, and nothing is attempted twice.
         """
-        context = current()
         clock = asyncio.get_running_loop().time
         start = clock()
         # look: a fresh answer in the cache, or an equal call in flight to join, come in here
-        if context.until <= start:
+        if deadline <= start:
             raise DeadlinePassed(f"{self.name}: no time left to call {call.endpoint.template.text}")
         # admit: bulkhead, then circuit (last, because it may hand out the only probe)
         instance = self.balancer.pick()
         own = start + self.settings.timeout
-        until = min(own, context.until)
+        until = min(own, deadline)
         verdict, failure = Verdict.OURS, None  # until something better, or worse, is learnt
         self.tally.enter()
         try:
             request = self._request(call, context, left=until - start)
             answer = await call.endpoint.attempt(
-                self._wire, instance, request, until=until, max_body=self.settings.max_reply
+                self._wire, instance, request, until=until, deadline=deadline, max_body=self.settings.max_reply
             )
             verdict = Verdict.SUCCESS
             return answer

@@ -29,6 +29,8 @@ class Verdict(Enum):
     OURS = ("ours", False)
     """We refused or stopped it ourselves; it says nothing about the upstream."""
 
+    __hash__ = object.__hash__  # each is one object; the hash of its name is worked out in Python every time
+
     def __init__(self, counts_as: str, repeatable: bool) -> None:
         self.counts_as = counts_as
         self.repeatable = repeatable

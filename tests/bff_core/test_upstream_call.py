@@ -328,7 +328,11 @@ def test_any_body_is_an_answer_or_a_bad_reply(body: bytes) -> None:
 async def test_what_is_in_flight_comes_back_to_nothing_however_a_call_ends() -> None:
     held = HeldUpstream()
     client, upstream, internet = shop(held)
-    calls = [asyncio.create_task(upstream.answer(client.book("x"))) for _ in range(4)]
+
+    async def ask() -> Book:
+        return await client.book("x")
+
+    calls = [asyncio.create_task(ask()) for _ in range(4)]
     requests = [await held.asked() for _ in calls]
     assert upstream.tally.in_flight == internet.in_flight == 4
 
