@@ -19,6 +19,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FilePath,
     ValidationError,
     model_validator,
 )
@@ -30,8 +31,10 @@ __all__ = [
     "Address",
     "Duration",
     "GatewaySettings",
+    "Listen",
     "SettingsError",
     "SizeLimits",
+    "TlsSettings",
     "UpstreamSettings",
     "load",
 ]
@@ -66,6 +69,18 @@ def _address(value: str) -> str:
 
 
 Address = Annotated[str, AfterValidator(_address)]
+
+
+def _listen(value: str) -> str:
+    if not value.startswith("unix:"):
+        return _address(value)
+    if not value.startswith("unix:/"):
+        raise ValueError(f'{value!r} is no place to listen; write it like "unix:/run/web.sock"')
+    return value
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+"""``host:port``, or ``unix:`` and the whole path of a socket."""
 
 
 def _is_host(value: str) -> bool:
@@ -129,15 +144,34 @@ class SizeLimits(_Strict):
     target: Annotated[int, Field(gt=0)] = 8 * 1024
 
 
+class TlsSettings(_Strict):
+    """A certificate, with those that lead to its root behind it, and its private key, both in PEM."""
+
+    cert: FilePath
+    key: FilePath
+
+
 class GatewaySettings(BaseSettings):
     """Everything that can be set for one gateway."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=False, env_nested_delimiter="__")
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    listen: Address
-    admin: Address
+    listen: Listen
+    admin: Listen
     """Where ``/healthz`` lives; for operators, never the clients' port."""
+
+    tls: TlsSettings | None = None
+    """What clients get TLS with; without it they get none, and something in front of the gateway sees to that."""
+
+    drain: Duration = 5.0
+    """How long a gateway that is told to end goes on, so that whoever routes to it can notice."""
+
+    connections: Annotated[int, Field(gt=0)] = 10_000
+    """Of clients, at once; the next is refused."""
+
+    in_flight: Annotated[int, Field(gt=0)] = 1000
+    """Requests at once; the next is refused, because a queue would hide an overload."""
 
     deadline: Duration
     """The time one request gets; a client may ask for less in ``Request-Timeout``, never for more."""

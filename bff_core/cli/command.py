@@ -8,8 +8,10 @@ import typer
 
 from bff_core.cli import check as checking
 from bff_core.cli import dev as developing
-from bff_core.cli import serve as serving
-from bff_core.cli.found import FoundGateway, NotFoundError, find
+from bff_core.cli import run as running
+from bff_core.cli.found import NotFoundError, find
+from bff_core.server.listener import PortTaken
+from bff_core.server.process import ListenerLost
 from bff_core.settings import SettingsError
 
 __all__ = ["main"]
@@ -18,17 +20,26 @@ app = typer.Typer(
     help="Run, check and develop gateways.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-Name = Annotated[str, typer.Argument(help="The gateway, by the name of its folder.", show_default=False)]
+Name = Annotated[
+    str, typer.Argument(help="The gateway: the name of its folder, or of its package, with dots.", show_default=False)
+]
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="Another file than the gateway's own.", show_default=False)
 ]
 
 
 @app.command()
-def run(name: Name, settings: SettingsFile = None) -> None:
-    """Run one gateway, and its listener for operators, until it is told to stop."""
-    found: FoundGateway = find(name)
-    serving.serve(found, found.settings(settings))
+def run(
+    name: Name,
+    settings: SettingsFile = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Listen on this port.", show_default=False)] = None,
+    uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket.", show_default=False)] = None,
+    tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.", show_default=False)] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.", show_default=False)] = None,
+) -> None:
+    """Run one gateway, and its listener for operators, until it is told to stop. Options go before settings."""
+    found = find(name)
+    running.run(found, running.changed(found.settings(settings), port=port, uds=uds, cert=tls_cert, key=tls_key))
 
 
 @app.command()
@@ -49,6 +60,6 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))  # gateways are found where the command is run
     try:
         app()
-    except (SettingsError, NotFoundError, serving.PortTaken, serving.ListenerLost) as error:
+    except (SettingsError, NotFoundError, PortTaken, ListenerLost) as error:
         print(f"bff: {error}", file=sys.stderr)
         sys.exit(1)

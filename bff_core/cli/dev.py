@@ -12,7 +12,7 @@ from bff_core.cli.child import Child, adopt_orphans
 from bff_core.cli.found import find_all
 from bff_core.cli.project import project
 from bff_core.cli.screen import Screen
-from bff_core.cli.serve import PortTaken, bind
+from bff_core.server.listener import PortTaken, bind
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.wire import Instance
 

@@ -50,15 +50,13 @@ def names() -> list[str]:
 
 
 def find(name: str) -> FoundGateway:
-    """The gateway of this name; ``NotFoundError`` names those there are."""
+    """The gateway of this name, or in this package; ``NotFoundError`` names those there are."""
+    if "." in name:
+        return _in_package(name)
     if name not in names():
         known = ", ".join(names()) or f"none: {_why_none()}"
         raise NotFoundError(f"there is no gateway {name!r}; there are: {known}")
-    package = f"{project().gateways}.{name}"
-    spec = find_spec(package)
-    assert spec is not None
-    assert spec.origin is not None
-    return FoundGateway(name, package, Path(spec.origin).parent)
+    return _in_package(f"{project().gateways}.{name}")
 
 
 def find_all() -> list[FoundGateway]:
@@ -68,9 +66,18 @@ def find_all() -> list[FoundGateway]:
     raise NotFoundError(f"there are no gateways: {_why_none()}")
 
 
+def _in_package(package: str) -> FoundGateway:
+    for place in _places(package):
+        if (folder := Path(place)).joinpath("app.py").is_file():
+            return FoundGateway(folder.name, package, folder)
+    raise NotFoundError(f"there is no package {package!r} with an app.py")
+
+
 def _places(package: str) -> list[str]:
     try:
         spec = find_spec(package)
+    except ValueError:  # "..", or a name that begins with a dot
+        return []
     except ModuleNotFoundError as error:
         if not f"{package}.".startswith(f"{error.name}."):  # it is there, and imports what is not
             raise

@@ -46,9 +46,7 @@ class Part(Generic[T]):
         "work",
     )
 
-    def __init__(
-        self, name: str, work: Awaitable[T], *, required: bool, default: T, until: float, page: Page
-    ) -> None:
+    def __init__(self, name: str, work: Awaitable[T], *, required: bool, default: T, until: float, page: Page) -> None:
         self.name = name
         self.required = required
         self.default = default

@@ -1,14 +1,18 @@
 """When the client goes away, the work done for it ends.
 
-FastAPI does not cancel a handler whose client is gone (fastapi/fastapi#3766). The server says so through
-``receive``, once, and the app may want to read from there too; so one task reads, and hands on.
+FastAPI does not cancel a handler whose client is gone (fastapi/fastapi#3766). Our own server does; any other says so
+through ``receive``, once, and the app may want to read from there too; so one task reads, and hands on.
 """
 
 import asyncio
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Departure"]
+__all__ = ["ENDS_WORK", "Departure"]
+
+ENDS_WORK: Final = "bff.ends_work"
+"""The extension of ASGI by which a server says that it cancels the work for a client that has left."""
 
 
 class Departure:
@@ -19,7 +23,7 @@ class Departure:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through and watch the client."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or ENDS_WORK in scope.get("extensions", ()):
             await self._app(scope, receive, send)
             return
         work = asyncio.current_task()

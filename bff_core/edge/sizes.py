@@ -1,12 +1,17 @@
 """How large a request may be: refused where it says that it is larger, and counted as it is read."""
 
+from typing import Final
+
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.errors import ContentTooLarge, HeadersTooLarge, TargetTooLong
 from bff_core.settings import SizeLimits
 
-__all__ = ["Sizes"]
+__all__ = ["REFUSAL", "Sizes"]
+
+REFUSAL: Final = "bff.refusal"
+"""The extension of ASGI by which a server hands over the error for a head that it did not read to its end."""
 
 
 class Sizes:
@@ -19,6 +24,8 @@ class Sizes:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, and let the request through."""
         if scope["type"] == "http":
+            if (refusal := scope.get("extensions", {}).get(REFUSAL)) is not None:
+                raise refusal["why"]
             self._check(scope)
             receive = self._counted(receive)
         await self._app(scope, receive, send)

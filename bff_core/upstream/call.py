@@ -42,7 +42,14 @@ class Endpoint(Generic[T]):
         self._adapter: TypeAdapter[T] = TypeAdapter(returns)
 
     async def attempt(
-        self, wire: Wire, instance: Instance, request: Request, *, until: float, deadline: float, max_body: int
+        self,
+        wire: Wire,
+        instance: Instance,
+        request: Request,
+        *,
+        until: float,
+        deadline: float,  # noqa: ARG002  matters to what takes longer than its head
+        max_body: int,
     ) -> T:
         """Send, and read the reply, all of it before ``until``; ``deadline`` is that of the call.
 

@@ -11,7 +11,7 @@ from bff_core.cli.dev import _place
 from bff_core.cli.dev import develop as dev
 from bff_core.cli.found import NotFoundError, find, find_all, names
 from bff_core.cli.project import Project, project
-from bff_core.cli.serve import PortTaken, bind
+from bff_core.server.listener import PortTaken, bind
 from bff_core.settings import SettingsError
 from tests.processes import addresses, free_ports, small_project
 

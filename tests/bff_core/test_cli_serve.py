@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from bff_core.cli.serve import ListenerLost, _both, _config, _Server, bind
 from starlette.applications import Starlette
 
-from bff_core.cli.serve import ListenerLost, _both, _config, _Server, bind
 from tests.processes import addresses, ask, environment, free_ports, listens, process, service, small_project, until
 from tests.store import SERVICES
 

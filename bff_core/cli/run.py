@@ -1,0 +1,38 @@
+"""``bff run``: a gateway as its settings say, and as the command says over them."""
+
+from pathlib import Path
+from typing import Any
+
+from bff_core.cli.found import FoundGateway
+from bff_core.server.listener import bind
+from bff_core.server.process import serve
+from bff_core.settings import GatewaySettings, SettingsError, TlsSettings
+
+__all__ = ["changed", "run"]
+
+
+def run(found: FoundGateway, settings: GatewaySettings) -> None:
+    """Serve until told to stop. Raises ``PortTaken`` before anything is answered."""
+    app = found.create(settings)
+    with bind(settings.listen) as front, bind(settings.admin) as back:
+        serve(app, settings, front, back)
+
+
+def changed(
+    settings: GatewaySettings, *, port: int | None, uds: Path | None, cert: Path | None, key: Path | None
+) -> GatewaySettings:
+    """The settings with what the command says over them; ``SettingsError`` for what does not go together."""
+    if port and uds:
+        raise SettingsError("--port and --uds: a gateway listens in one place")
+    if bool(cert) != bool(key):
+        raise SettingsError("--tls-cert and --tls-key: one is nothing without the other")
+    update: dict[str, Any] = {}
+    if port:
+        if settings.listen.startswith("unix:"):
+            raise SettingsError(f"--port: listen is {settings.listen}, which has none")
+        update["listen"] = f"{settings.listen.rpartition(':')[0]}:{port}"
+    if uds:
+        update["listen"] = f"unix:{uds.absolute()}"
+    if cert and key:
+        update["tls"] = TlsSettings(cert=cert, key=key)
+    return settings.model_copy(update=update)

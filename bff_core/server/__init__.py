@@ -1,0 +1,1 @@
+"""Serving a gateway: one process or several, each with a listener for clients and one for operators."""
