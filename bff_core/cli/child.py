@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -27,8 +27,8 @@ class Child:
         self._showing = asyncio.create_task(_show(output, show))
 
     @classmethod
-    async def start(cls, words: Sequence[str], show: Callable[[str], None]) -> "Child":
-        """Start it; ``show`` gets its lines. Raises ``OSError`` where there is no such command.
+    async def start(cls, words: Sequence[str], show: Callable[[str], None], env: Mapping[str, str]) -> "Child":
+        """Start it, with ``env`` over our environment; ``show`` gets its lines. ``OSError`` for no such command.
 
         On Linux it is told to end when we die without a word; elsewhere it then stays.
         """
@@ -40,6 +40,7 @@ class Child:
                 stdin=DEVNULL,
                 stdout=theirs,
                 stderr=STDOUT,
+                env={**os.environ, **env},
                 start_new_session=True,  # because Ctrl-C should reach us alone: we end them in order
                 preexec_fn=_end_with(os.getpid()),
             )

@@ -70,10 +70,12 @@ async def _together(gateways: Mapping[str, GatewaySettings], commands: Mapping[s
     told = _Told()
     screen = Screen(lost=told.to_stop.set)
     children: dict[str, Child] = {}
+    # nobody routes to them here, so that nobody needs time to notice that they end
+    env = {f"BFF_{name.upper()}__DRAIN": "1ms" for name in gateways}
     greeting = asyncio.create_task(_greet(screen, gateways))
     try:
         for label, words in commands.items():
-            children[label] = await _start(screen, label, words)
+            children[label] = await _start(screen, label, words, env)
         await _first(told.to_stop.wait(), *(child.ended() for child in children.values()))
         ended = [label for label, child in children.items() if child.has_ended]
         fallen = [] if told.to_stop.is_set() else ended
@@ -102,9 +104,9 @@ class _Told:
         self.to_stop.set()
 
 
-async def _start(screen: Screen, label: str, words: list[str]) -> Child:
+async def _start(screen: Screen, label: str, words: list[str], env: Mapping[str, str]) -> Child:
     try:
-        return await Child.start(words, lambda line: screen.show(label, line))
+        return await Child.start(words, lambda line: screen.show(label, line), env)
     except (OSError, ValueError) as error:  # ValueError: a NUL in it
         reason = getattr(error, "strerror", None) or error
         raise SettingsError(f"pyproject.toml: tool.bff.dev: cannot start {shlex.join(words)!r}: {reason}") from error
@@ -132,7 +134,7 @@ async def _first(*events: Coroutine[Any, Any, Any], within: float | None = None)
 
 async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> None:
     """Say where to look, once there is something to see."""
-    needed = {_place(f"http://{settings.listen}") for settings in gateways.values()} | {
+    needed = {_place(f"http://{settings.listen}") for settings in gateways.values() if _has_port(settings)} | {
         _place(instance)
         for settings in gateways.values()
         for upstream in settings.upstreams.values()
@@ -146,8 +148,13 @@ async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> Non
         return
     screen.say("\nReady. Ctrl-C stops everything.", style="bold")
     for name, settings in gateways.items():
-        screen.say(f"{name:>12}  http://{settings.listen}   operators: http://{settings.admin}/healthz")
+        scheme = "https://" if settings.tls else "http://" if _has_port(settings) else ""
+        screen.say(f"{name:>12}  {scheme}{settings.listen}   operators: http://{settings.admin}/healthz")
     screen.say("")
+
+
+def _has_port(settings: GatewaySettings) -> bool:
+    return not settings.listen.startswith("unix:")
 
 
 def _place(url: str) -> tuple[str, int]:

@@ -7,7 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from bff_core.errors import Reason
 
-__all__ = ["Part"]
+__all__ = ["Page", "Part"]
 
 T = TypeVar("T")
 

@@ -177,7 +177,7 @@ class _Exchange(RequestResponseCycle):
             await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]  # uvicorn's words for the same
             whole = self.response_complete
         except asyncio.CancelledError:
-            whole = self.disconnected  # or the server stops, and can wait no longer
+            whole = self.response_complete or self.disconnected  # or the server stops, and can wait no longer
         except Exception as error:  # noqa: BLE001  the last one who could do anything about it
             _log.error("a reply was broken off", exc_info=error)
             whole = False

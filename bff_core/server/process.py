@@ -26,6 +26,7 @@ from bff_core.telemetry import log
 
 __all__ = ["ListenerLost", "serve"]
 
+_log = logging.getLogger("bff.serve")
 _FINISH_WITHIN: Final = 25  # seconds for what is in flight when we are told to stop
 _KEEP_ALIVE: Final = 75  # seconds that a connection may be idle
 _OPERATORS: Final = 100  # connections
@@ -52,6 +53,7 @@ def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: s
         back,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
     ):
+        _log.info("%s listens on %s, for operators on %s", settings.name, settings.listen, settings.admin)
         runner.run(_both(main, front, admin, back))
 
 

@@ -1,12 +1,15 @@
 """Logs as JSON, one object a line, on standard output."""
 
+import asyncio
 import json
 import logging
 import sys
-from datetime import UTC, datetime
-from typing import Any, Final
+from time import gmtime, strftime
+from typing import Any, BinaryIO, Final
 
-__all__ = ["JsonFormatter", "to_standard_output"]
+from pydantic_core import PydanticSerializationError, to_json
+
+__all__ = ["JsonFormatter", "JsonLines", "to_standard_output"]
 
 _OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
@@ -16,22 +19,86 @@ class JsonFormatter(logging.Formatter):
     sent can never move the cursor of who reads the log (CVE-2020-7694).
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._second, self._day_and_time = -1, ""
+
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
+        return self.line(record).decode("ascii")
+
+    def line(self, record: logging.LogRecord) -> bytes:
+        """The same as bytes, without an end."""
         line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "time": self._time(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line.update((key, value) for key, value in vars(record).items() if key not in _OWN)
+        line.update((key, value) for key, value in record.__dict__.items() if key not in _OWN)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str).replace("\x7f", "\\u007f")  # the one control that JSON lets through
+        return _json(line).replace(b"\x7f", b"\\u007f")  # the one control that JSON lets through
+
+    def _time(self, moment: float) -> str:
+        second = int(moment)
+        if second != self._second:
+            self._second, self._day_and_time = second, strftime("%Y-%m-%dT%H:%M:%S", gmtime(second))
+        return f"{self._day_and_time}.{int((moment - second) * 1000):03}+00:00"
+
+
+class JsonLines(logging.Handler):
+    """Writes lines, those of one turn of the loop together: a write costs more than the line.
+
+    Warnings are written at once, and so is everything where no loop runs.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lines: list[bytes] = []
+        self._json = JsonFormatter()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """See ``logging.Handler``."""
+        try:
+            self._lines.append(self._json.line(record))
+            loop = _loop()
+            if loop is None or record.levelno >= logging.WARNING:
+                self.flush()
+            elif len(self._lines) == 1:
+                loop.call_soon(self.flush)
+        except Exception:  # noqa: BLE001  what every handler of logging does
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what there is."""
+        lock = self.lock
+        assert lock is not None
+        with lock:
+            lines, self._lines = self._lines, []
+            if lines:
+                self._stream.write(b"\n".join(lines) + b"\n")
+                self._stream.flush()
 
 
 def to_standard_output(level: int = logging.INFO) -> None:
     """Send everything that is logged to standard output as JSON."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter())
-    logging.basicConfig(handlers=[handler], level=level, force=True)
+    # what no line of ours says: who called, and in which thread and process
+    logging._srcfile = None  # the documented way
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.basicConfig(handlers=[JsonLines(sys.stdout.buffer)], level=level, force=True)
+
+
+def _loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _json(line: dict[str, Any]) -> bytes:
+    try:
+        return to_json(line, ensure_ascii=True, fallback=str)
+    except PydanticSerializationError:  # text that is none, such as half of a surrogate pair
+        return json.dumps(line, default=str).encode("ascii")

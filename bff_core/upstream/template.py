@@ -16,32 +16,37 @@ __all__ = ["QueryValue", "Template"]
 
 QueryValue = str | int | Sequence[str] | None
 
+_PLAIN = re.compile(r"[A-Za-z0-9_~-]+")
 _HOLE = re.compile(r"\{([a-z_]+)\}")
 
 
 class Template:
     """A path like ``/products/{product_id}``, compiled once. Its text is the label in metrics and traces."""
 
-    __slots__ = ("_fixed", "_names", "text")
+    __slots__ = ("_first", "_rest", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._fixed = _HOLE.split(text)[0::2]
-        self._names = _HOLE.findall(text)
+        self._first, *fixed = _HOLE.split(text)[0::2]
+        self._rest = tuple(zip(_HOLE.findall(text), fixed, strict=True))
 
     def fill(self, values: Mapping[str, str], query: Mapping[str, QueryValue] | None = None) -> str:
         """The target with every hole filled and ``query`` behind it; what is ``None`` is left out.
 
         Raises ``InvalidRequest`` for a value that cannot be a path segment.
         """
-        target = self._fixed[0]
-        for name, fixed in zip(self._names, self._fixed[1:], strict=True):
+        target = self._first
+        for name, fixed in self._rest:
             target += _segment(name, values[name]) + fixed
-        written = _query([(name, value) for name, value in (query or {}).items() if value is not None])
+        if not query:
+            return target
+        written = _query([(name, value) for name, value in query.items() if value is not None])
         return f"{target}?{written}" if written else target
 
 
 def _segment(name: str, value: str) -> str:
+    if _PLAIN.fullmatch(value):
+        return value  # as it is, which is what most are
     if value in {"", ".", ".."}:
         raise InvalidRequest((name, f"{value!r} cannot be part of a path"))
     try:

@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from bff_core.errors import Busy, StaleConnection, TimedOut, Unreachable
+from bff_core.moments import Moments
 from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
 from bff_core.wire.encoding import encode
 from bff_core.wire.http1_connection import Connection
-from bff_core.wire.moments import Moments
 from bff_core.wire.promise import Promise
 
 __all__ = ["Http1Wire"]

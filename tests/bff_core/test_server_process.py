@@ -6,9 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from bff_core.cli.serve import ListenerLost, _both, _config, _Server, bind
 from starlette.applications import Starlette
 
+from bff_core.server.door import Door
+from bff_core.server.listener import bind
+from bff_core.server.process import ListenerLost, _both, _Server
+from bff_core.settings import SizeLimits
 from tests.processes import addresses, ask, environment, free_ports, listens, process, service, small_project, until
 from tests.store import SERVICES
 
@@ -18,12 +21,12 @@ pytestmark = pytest.mark.real
 async def test_a_gateway_does_not_live_without_its_operators_listener() -> None:
     front, back = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     back.close()
-    main = _Server(_config(Starlette()))
+    main = _Server(Starlette(), Door(SizeLimits(), 10))
     clock = asyncio.get_running_loop()
     late = clock.call_later(10, main.handle_exit, signal.SIGTERM, None)
 
     with pytest.raises(ListenerLost, match=r"^the operators' server ended by itself: .*Bad file descriptor"):
-        await _both(main, front, _Server(_config(Starlette())), back)
+        await _both(main, front, _Server(Starlette(), Door(SizeLimits(), 10)), back)
     assert clock.time() < late.when()
     late.cancel()
 

@@ -16,10 +16,10 @@ _SLOT: Final = 0.005  # seconds
 class Moments:
     """Calls back at a moment, at most one slot late and never early."""
 
-    __slots__ = ("_loop", "_slots")
+    __slots__ = ("_slots", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop = loop
         self._slots: dict[int, list[Callable[[], None]]] = {}
 
     def at(self, when: float, call: Callable[[], None]) -> None:
@@ -28,7 +28,7 @@ class Moments:
         waiting = self._slots.get(slot)
         if waiting is None:
             self._slots[slot] = [call]
-            self._loop.call_at(slot * _SLOT, self._fire, slot)
+            self.loop.call_at(slot * _SLOT, self._fire, slot)
         else:
             waiting.append(call)
 
