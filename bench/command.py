@@ -49,7 +49,7 @@ def run(
         if picture and report.bars:
             picture.write_text(plot.drawn("CPU for a page of seven calls, µs", report.bars), encoding="utf-8")
     if keep:
-        plan.console.print(f"kept as {results.write(plan, reports, datetime.now().astimezone())}", highlight=False)
+        plan.console.print(f"kept as {results.write(plan, reports, datetime.now().astimezone())}", soft_wrap=True)
 
 
 @app.command()
@@ -74,7 +74,7 @@ def _measure(name: str, plan: Plan) -> Report:
     report = SCENARIOS[name](plan)
     plan.console.print(table(report))
     for note in report.notes:
-        plan.console.print(note, markup=False, highlight=False)
+        plan.console.print(note, markup=False, soft_wrap=True)
     return report
 
 

@@ -1,5 +1,6 @@
 """What a run is asked for."""
 
+import sys
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -7,6 +8,11 @@ from rich.console import Console
 from bench.cores import Cores, allotted
 
 __all__ = ["Plan"]
+
+
+def _console() -> Console:
+    wide = None if sys.stdout.isatty() else 140  # a file has no width, and a table needs one
+    return Console(width=wide, highlight=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,5 +27,5 @@ class Plan:
     only: tuple[str, ...] = ()
     """Words in the names of the contenders to measure beside ours; all of them where there are none."""
 
-    console: Console = field(default_factory=Console)
+    console: Console = field(default_factory=_console)
     cores: Cores = field(default_factory=allotted)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 __all__ = ["Report", "figure", "markdown", "table"]
@@ -22,9 +23,9 @@ class Report:
 
 def table(report: Report) -> Table:
     """For a terminal."""
-    drawn = Table(title=report.title, title_justify="left")
+    drawn = Table(title=report.title, title_justify="left", box=SIMPLE_HEAD)
     for place, heading in enumerate(report.headings):
-        drawn.add_column(heading, justify="left" if place == 0 else "right")
+        drawn.add_column(heading, justify="left" if place == 0 else "right", no_wrap=place == 0)
     for row in report.rows:
         drawn.add_row(*row)
     return drawn

@@ -19,7 +19,7 @@ from bench.report import Report, figure
 from bench.rounds import in_turn
 from bench.upstream.started import RunningUpstream, upstream
 
-__all__ = ["Running", "Sample", "measure", "ready"]
+__all__ = ["Running", "Sample", "check_calls", "measure", "ready"]
 
 CALLS: Final = 7
 _LEAD_IN: Final = 1.0  # seconds
@@ -100,7 +100,7 @@ def _rounds(plan: Plan, running: Sequence[Running], behind: RunningUpstream, siz
         with plan.console.status(f"round {number} of {plan.rounds}: {name}, {seconds[name]:.0f} s"):
             sample = _sample(plan, one, behind, size, seconds[name])
         samples[name].append(sample)
-        plan.console.print(f"round {number}  {name:<24} {figure(sample.cpu):>7} µs", highlight=False)
+        plan.console.print(f"round {number}  {name:<24} {figure(sample.cpu):>7} µs")
     return samples
 
 
@@ -119,7 +119,7 @@ def _sample(plan: Plan, one: Running, behind: RunningUpstream, size: int, second
     calls, cpu = _quiet(behind), spent_by(one.process)
     seen = load.put_on(name, one.port, size=size, seconds=seconds, core=plan.cores.load)
     spent, made = spent_by(one.process) - cpu, _quiet(behind) - calls
-    _check_calls(name, made, seen.pages)
+    check_calls(name, made, seen.pages)
     return Sample(spent.user / seen.pages * 1e6, spent.system / seen.pages * 1e6, made, seen)
 
 
@@ -133,7 +133,7 @@ def _quiet(behind: RunningUpstream) -> int:
     return now
 
 
-def _check_calls(name: str, calls: int, pages: int) -> None:
+def check_calls(name: str, calls: int, pages: int) -> None:
     """Nobody may save a call, and only pages that wrk did not wait for may have made more."""
     if not CALLS * pages <= calls <= CALLS * (pages + 2 * load.CONNECTIONS):
         raise Void(f"{name}: the run is void: {calls} calls for {pages} pages of {CALLS}")
@@ -143,7 +143,7 @@ def _report(samples: dict[str, list[Sample]], notes: list[str]) -> Report:
     headings = [
         "",
         "CPU a page, µs",
-        "user / system",
+        "user / sys",
         "p50, ms",
         "p99, ms",
         "pages/s",

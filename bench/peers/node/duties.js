@@ -1,7 +1,7 @@
 // The same with a gateway's duties: a log line a request, an id, a trace, timeouts, a circuit, security headers.
 
 import { randomUUID } from 'node:crypto'
-import Fastify from 'fastify'
+import Fastify, { LogController } from 'fastify'
 import CircuitBreaker from 'opossum'
 import { Pool } from 'undici'
 import { PARTS, schema } from './page.js'
@@ -34,9 +34,9 @@ const circuit = new CircuitBreaker(item, {
 
 const app = Fastify({
   logger: { base: { gateway: 'page' } },
-  disableRequestLogging: true, // two lines a request; the hook below writes one
-  genReqId: () => randomUUID(),
-  requestIdLogLabel: 'request_id'
+  // without Fastify's own two lines a request, because the hook below writes one
+  logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+  genReqId: () => randomUUID()
 })
 
 app.addHook('onRequest', async (request, reply) => {
