@@ -63,8 +63,6 @@ def read(name: str, said: str) -> Load:
     errors = found.pop("errors")
     if any(errors.values()):
         raise Void(f"{name}: the run is void: {_told(errors)}")
-    if not found["pages"]:
-        raise Void(f"{name}: the run is void: not one page")
     return Load(**found)
 
 

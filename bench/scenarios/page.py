@@ -109,7 +109,7 @@ def _warm_up(plan: Plan, one: Running, size: int) -> float:
     name = one.contender.name
     with plan.console.status(f"warming up: {name}"):
         seen = load.put_on(name, one.port, size=size, seconds=min(plan.seconds, 3), core=plan.cores.load)
-    return max(plan.seconds, min(_LONGEST, plan.pages * seen.seconds / seen.pages))
+    return max(plan.seconds, min(_LONGEST, plan.pages * seen.seconds / max(1, seen.pages)))
 
 
 def _sample(plan: Plan, one: Running, behind: RunningUpstream, size: int, seconds: float) -> Sample:
@@ -135,6 +135,8 @@ def _quiet(behind: RunningUpstream) -> int:
 
 def check_calls(name: str, calls: int, pages: int) -> None:
     """Nobody may save a call, and only pages that wrk did not wait for may have made more."""
+    if not pages:
+        raise Void(f"{name}: the run is void: not one page")
     if not CALLS * pages <= calls <= CALLS * (pages + 2 * load.CONNECTIONS):
         raise Void(f"{name}: the run is void: {calls} calls for {pages} pages of {CALLS}")
 

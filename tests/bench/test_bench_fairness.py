@@ -44,6 +44,11 @@ def test_seven_calls_a_page_and_those_of_pages_that_wrk_left(calls: int) -> None
     check_calls("Node", calls, pages=1000)
 
 
+def test_a_run_without_pages_is_void() -> None:
+    with pytest.raises(Void, match="Node: the run is void: not one page"):
+        check_calls("Node", 7, pages=0)
+
+
 @pytest.mark.parametrize("calls", [7 * 1000 - 1, 7 * 1100])
 def test_whoever_saves_a_call_or_repeats_many_is_void(calls: int) -> None:
     with pytest.raises(Void, match="calls for 1000 pages of 7"):

@@ -33,11 +33,6 @@ def test_a_single_kind_of_error_makes_a_run_void_and_is_named(kind: str, told: s
         read("Node", GOOD.replace(f'"{kind}": 0', f'"{kind}": 3'))
 
 
-def test_a_run_without_pages_is_void() -> None:
-    with pytest.raises(Void, match="Node: the run is void: not one page"):
-        read("Node", GOOD.replace("1200", "0"))
-
-
 def test_what_wrk_says_instead_is_shown() -> None:
     with pytest.raises(Void, match="Node: wrk said nothing of use: unable to connect"):
         read("Node", "unable to connect to 127.0.0.1:8090 Connection refused\n")
