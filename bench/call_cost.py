@@ -1,7 +1,7 @@
 """What a call costs in this process, bare and through all policies: ``python -m bench.call_cost URL CALLS ROUNDS``.
 
-It prints a list with one object for each turn, in JSON. A process of its own, so that it can be pinned, and collects
-garbage as a gateway does.
+It prints a list with one object for each turn, in JSON. A process of its own, so that it can be pinned, and holds
+nothing but what it measures.
 """
 
 import asyncio
