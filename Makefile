@@ -1,15 +1,17 @@
 # make run    the store and the three gateways, on this machine
 # make test   everything CI runs: checks, then every test
+# make bench  the gateway beside its peers; SCENARIO=page ROUNDS=5 SECONDS=5
 # make lock   renew requirements/*.lock
 
 SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
+NODE := bench/peers/node
 # the first of these that is Python 3.11 or later; PYTHON=... chooses another
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: run test check format lock clean setup setup-dev
+.PHONY: run test check format bench lock clean setup setup-dev setup-bench
 
 # tools are run by the Python and never by their own scripts, whose first line names the folder that they were made in
 run: setup
@@ -28,8 +30,12 @@ format: setup-dev
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --quiet --fix .
 
+bench: setup-bench
+	@$(PY) -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
+
 setup: $(VENV)/run.stamp
 setup-dev: $(VENV)/dev.stamp
+setup-bench: $(VENV)/bench.stamp $(NODE)/node_modules/.package-lock.json
 
 # made again where it is only half made, or where the Python that it was made with is gone
 ifneq ($(shell $(PY) -c 'import pip' >/dev/null 2>&1 && echo works),works)
@@ -52,10 +58,15 @@ $(VENV)/%.stamp: requirements/%.lock pyproject.toml $(VENV)/venv.stamp
 		|| { echo "cannot install the project itself ($(VENV)/setup.log)" >&2; exit 1; }
 	@touch $@
 
+# where this cannot be done, those peers are named as absent, and the rest is measured
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@! command -v npm >/dev/null || { echo "Installing $< ..."; npm ci --prefix $(NODE) --no-audit --no-fund --silent; } \
+		|| echo "cannot install what $< names: no network?" >&2
+
 lock: setup-dev
-	@for part in run dev; do group=$$([ $$part = dev ] && echo --group dev || echo --group build); \
+	@for part in run dev bench; do group=$$([ $$part = run ] && echo --group build || echo --group $$part); \
 		$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
 			pyproject.toml $$group -o requirements/$$part.lock --upgrade || exit 1; done
 
 clean:
-	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(NODE)/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

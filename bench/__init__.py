@@ -1,0 +1,1 @@
+"""Our gateway and its peers side by side, in one run: see README.md."""

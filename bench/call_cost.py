@@ -1,0 +1,104 @@
+"""What a call costs in this process, bare and through all policies: ``python -m bench.call_cost URL CALLS ROUNDS``.
+
+It prints a list with one object for each turn, in JSON. A process of its own, so that it can be pinned, and holds
+nothing but what it measures.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Final
+
+import uvloop
+
+from bench.memory_wire import MemoryWire
+from bench.page.items import Items
+from bench.rounds import in_turn
+from bff_core.context import RequestContext, enter, leave
+from bff_core.settings import UpstreamSettings
+from bff_core.upstream import Upstream
+from bff_core.wire import Instance, Request, Wire
+from bff_core.wire.http1 import Http1Wire
+
+__all__ = ["Turn", "main"]
+
+_WARM_UP: Final = 2000  # calls
+_DEADLINE: Final = 3600.0  # seconds; beyond the end of every turn
+_AGENT: Final = "bff-page/0"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One way to call, in one round. Microseconds a call."""
+
+    wire: str
+    way: str
+    cpu: float
+    wall: float
+
+
+Way = Callable[[int], Awaitable[None]]
+
+
+async def _through_policies(items: Items, calls: int) -> None:
+    """As a page makes them: within a request that has a deadline."""
+    now = asyncio.get_running_loop().time()
+    token = enter(RequestContext(request_id="4bf92f3577b34da6", started=now, until=now + _DEADLINE))
+    for _ in range(calls):
+        await items.product("n-0")
+    leave(token)
+
+
+async def _bare(items: Items, wire: Wire, instance: Instance, request: Request, calls: int) -> None:
+    """The same request, sent and read, and nothing else."""
+    loop = asyncio.get_running_loop()
+    endpoint = items.product("n-0").endpoint
+    for _ in range(calls):
+        endpoint.read(instance, await wire.send(instance, request, until=loop.time() + 0.5, max_body=8 * 1024 * 1024))
+
+
+async def _ways(url: str, wire: Wire, body: bytes) -> dict[str, Way]:
+    """Both, over this wire."""
+    memory = MemoryWire(body)
+    await _items(url, memory).product("n-0")
+    assert memory.asked
+    items = _items(url, wire)
+    bare = partial(_bare, items, wire, Instance.parse("items", url), memory.asked)
+    return {"bare": bare, "policies": partial(_through_policies, items)}
+
+
+def _items(url: str, wire: Wire) -> Items:
+    return Items(Upstream("items", UpstreamSettings(instances=[url]), wire, agent=_AGENT))
+
+
+async def _turn(wire: str, way: str, call: Way, calls: int) -> Turn:
+    cpu, wall = process_time(), perf_counter()
+    await call(calls)
+    return Turn(wire, way, (process_time() - cpu) / calls * 1e6, (perf_counter() - wall) / calls * 1e6)
+
+
+async def _measure(url: str, calls: int, rounds: int) -> list[Turn]:
+    body = Path(__file__).with_name("upstream").joinpath("item.json").read_bytes()
+    network = Http1Wire()
+    wires: dict[str, Wire] = {"network": network, "memory": MemoryWire(body)}
+    ways = [(wire, way, call) for wire in wires for way, call in (await _ways(url, wires[wire], body)).items()]
+    for _, _, call in ways:
+        await call(_WARM_UP)
+    turns = [await _turn(*each, calls) for _, each in in_turn(ways, rounds)]
+    await network.close()
+    return turns
+
+
+def main(url: str, calls: int, rounds: int) -> None:
+    """Measure and print."""
+    turns = uvloop.run(_measure(url, calls, rounds))
+    json.dump([asdict(turn) for turn in turns], sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

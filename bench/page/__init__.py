@@ -1,0 +1,1 @@
+"""A gateway of one page with seven parts: what `make bench` measures."""

@@ -1,0 +1,26 @@
+"""The services behind the page: one, for all seven parts."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from bench.page.items import Items
+
+__all__ = ["Store", "StoreClients"]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreClients:
+    """A client of each service that this gateway calls."""
+
+    items: Items
+
+
+async def _store(request: Request) -> StoreClients:
+    clients: StoreClients = request.app.state.store
+    return clients
+
+
+Store = Annotated[StoreClients, Depends(_store)]
+"""What a page declares to call services."""

@@ -1,0 +1,44 @@
+"""What a scenario found, for the terminal, for Markdown and for the file of results."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+__all__ = ["Report", "figure", "markdown", "table"]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A table, the notes below it, every figure it was made from, and what a plot of it shows."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+    raw: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+    bars: dict[str, float] = field(default_factory=dict)
+
+
+def table(report: Report) -> Table:
+    """For a terminal."""
+    drawn = Table(title=report.title, title_justify="left", box=SIMPLE_HEAD)
+    for place, heading in enumerate(report.headings):
+        drawn.add_column(heading, justify="left" if place == 0 else "right", no_wrap=place == 0)
+    for row in report.rows:
+        drawn.add_row(*row)
+    return drawn
+
+
+def markdown(report: Report) -> str:
+    """For a README."""
+    lines = [report.headings, ["---", *("---:" for _ in report.headings[1:])], *report.rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def figure(value: float) -> str:
+    """With two digits that count at least, and a comma for thousands."""
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,15 @@
+"""What can be measured, by name."""
+
+from collections.abc import Callable
+from typing import Final
+
+from bench.plan import Plan
+from bench.report import Report
+from bench.scenarios import page, policies
+
+__all__ = ["SCENARIOS"]
+
+SCENARIOS: Final[dict[str, Callable[[Plan], Report]]] = {
+    "page": page.measure,
+    "policies": policies.measure,
+}

@@ -1,0 +1,58 @@
+"""What the policies add to a call: typed calls against the bare wire, with a network and without one."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import Any, Final
+
+from bench.cores import pinned
+from bench.load import Void
+from bench.plan import Plan
+from bench.processes import ROOT
+from bench.ratios import spread
+from bench.report import Report, figure
+from bench.upstream.started import upstream
+
+__all__ = ["measure", "report"]
+
+_CALLS_A_SECOND: Final = 10_000  # about; what a second of a turn is worth
+_LONGEST: Final = 600  # seconds
+
+
+def measure(plan: Plan) -> Report:
+    """In a process of its own."""
+    calls = max(1000, round(plan.seconds * _CALLS_A_SECOND))
+    with (
+        upstream(plan.cores.load) as behind,
+        plan.console.status(f"{plan.rounds} rounds of {calls:,} calls, four ways"),
+    ):
+        words = [sys.executable, "-m", "bench.call_cost", behind.url, str(calls), str(plan.rounds)]
+        done = subprocess.run(
+            pinned(plan.cores.gateway, words), cwd=ROOT, capture_output=True, text=True, check=False, timeout=_LONGEST
+        )
+    if done.returncode:
+        raise Void(f"the calls could not be made: {done.stderr.strip()[-2000:]}")
+    return report(json.loads(done.stdout), [f"The upstream is {behind.engine}."])
+
+
+def report(turns: Sequence[dict[str, Any]], notes: Sequence[str]) -> Report:
+    """A row for each wire and kind of time; ``turns`` are those of ``bench.call_cost``, whole rounds of them."""
+    rows = [_row(turns, wire, time) for wire in ("network", "memory") for time in ("cpu", "wall")]
+    headings = ["us_per_call", "bare wire", "all policies", "added", "aim"]
+    return Report("What the policies add to a call", headings, rows, {"turns": list(turns)}, list(notes))
+
+
+def _row(turns: Sequence[dict[str, Any]], wire: str, time: str) -> list[str]:
+    def of(way: str) -> list[float]:
+        return [turn[time] for turn in turns if (turn["wire"], turn["way"]) == (wire, way)]
+
+    bare, policies = of("bare"), of("policies")
+    added = spread([dear - cheap for dear, cheap in zip(policies, bare, strict=True)])
+    return [
+        f"{wire}, {time}",
+        figure(spread(bare).median),
+        figure(spread(policies).median),
+        f"{figure(added.median)} ({figure(added.least)}..{figure(added.most)})",
+        "≤ 4" if time == "cpu" else "",
+    ]

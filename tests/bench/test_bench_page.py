@@ -1,0 +1,37 @@
+"""The gateway that is measured, in front of the upstream that needs nothing installed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench.upstream.started import upstream
+from tests.processes import ask, free_ports, listens, process
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[str]:
+    (tmp_path / "pyproject.toml").write_text('[tool.bff]\ngateways = "bench"\n')
+    listen, admin = free_ports(2)
+    with upstream(None, ours=True) as behind:
+        env = {
+            "BFF_PAGE__LISTEN": f"127.0.0.1:{listen}",
+            "BFF_PAGE__ADMIN": f"127.0.0.1:{admin}",
+            "BFF_PAGE__UPSTREAMS__ITEMS__INSTANCES": json.dumps([behind.url]),
+        }
+        with process("-m", "bff_core.cli", "run", "page", env=env, folder=tmp_path):
+            listens(listen)
+            yield f"http://127.0.0.1:{listen}/page/pojos-in-action"
+            assert behind.calls() == 7
+
+
+def test_a_page_has_seven_parts_of_one_upstream(page: str) -> None:
+    status, headers, body = ask(page)
+    item = json.loads((Path(__file__).parents[2] / "bench/upstream/item.json").read_bytes())
+    parts = ["product", "price", "availability", "rating", "reviews", "related", "sellers"]
+
+    assert (status, headers["page-parts"]) == (200, ", ".join(parts))
+    assert body == dict.fromkeys(parts, item)
