@@ -20,6 +20,7 @@ from bench.memory_wire import MemoryWire
 from bench.page.items import Items
 from bench.rounds import in_turn
 from bff_core.context import RequestContext, enter, leave
+from bff_core.server import collector
 from bff_core.settings import UpstreamSettings
 from bff_core.upstream import Upstream
 from bff_core.wire import Instance, Request, Wire
@@ -89,6 +90,7 @@ async def _measure(url: str, calls: int, rounds: int) -> list[Turn]:
     ways = [(wire, way, call) for wire in wires for way, call in (await _ways(url, wires[wire], body)).items()]
     for _, _, call in ways:
         await call(_WARM_UP)
+    collector.tune()  # as `bff run` does when all is made that stays
     turns = [await _turn(*each, calls) for _, each in in_turn(ways, rounds)]
     await network.close()
     return turns

@@ -13,8 +13,7 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture
-def page(tmp_path: Path) -> Iterator[str]:
-    (tmp_path / "pyproject.toml").write_text('[tool.bff]\ngateways = "bench"\n')
+def page() -> Iterator[str]:
     listen, admin = free_ports(2)
     with upstream(None, ours=True) as behind:
         env = {
@@ -22,7 +21,7 @@ def page(tmp_path: Path) -> Iterator[str]:
             "BFF_PAGE__ADMIN": f"127.0.0.1:{admin}",
             "BFF_PAGE__UPSTREAMS__ITEMS__INSTANCES": json.dumps([behind.url]),
         }
-        with process("-m", "bff_core.cli", "run", "page", env=env, folder=tmp_path):
+        with process("-m", "bff_core.cli", "run", "bench.page", env=env):
             listens(listen)
             yield f"http://127.0.0.1:{listen}/page/pojos-in-action"
             assert behind.calls() == 7
