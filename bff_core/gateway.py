@@ -12,6 +12,7 @@ from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
 from bff_core.edge.deadline import Deadline
 from bff_core.edge.departure import Departure
+from bff_core.edge.fast_path import FastPath
 from bff_core.edge.head import Head
 from bff_core.edge.health import Health, Readiness
 from bff_core.edge.host import KnownHosts
@@ -59,7 +60,7 @@ def gateway(
         exception_handlers=HANDLERS,
         lifespan=_lifespan(set(wires.values()), readiness),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
-        telemetry={"operation_spans": False},
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request
         responses=documented(*EVERYWHERE),
     )
     app.openapi = with_problems(app.openapi)  # type: ignore[method-assign]  # FastAPI's way to change it
@@ -83,7 +84,8 @@ def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: D
         Middleware(Departure),  # outside the deadline, because leaving ends it
         Middleware(Deadline, settings.deadline),
         Middleware(PageParts),  # next to the page, because what it tells is the page's own
-        Middleware(Head),  # innermost, so that the log still says HEAD
+        Middleware(Head),  # inside the log, so that it still says HEAD
+        Middleware(FastPath),  # innermost, because it stands in for FastAPI
     ]
 
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable
-from functools import partial
+from functools import cache, partial
 from math import inf, isinf
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
@@ -93,7 +93,7 @@ class Composition:
 
     def _add(self, name: str, work: Awaitable[T], *, required: bool, default: Any, until: float) -> Part[Any]:
         part: Part[Any] = Part(name, work, required=required, default=default, until=until, page=self)
-        if name in self._parts or self._leaving or not _TOKEN.fullmatch(name):
+        if name in self._parts or self._leaving or not _is_token(name):
             part.close()
             raise ValueError(f"part {name!r}: named twice, named after the end, or no lower-case token")
         self._parts[name] = part
@@ -212,6 +212,11 @@ class Composition:
         # or page, parts and flights are a cycle, and live until the collector comes
         self._parts.clear()
         self._work.clear()
+
+
+@cache
+def _is_token(name: str) -> bool:
+    return bool(_TOKEN.fullmatch(name))
 
 
 def _expected(group: ExceptionGroup) -> GatewayError | None:

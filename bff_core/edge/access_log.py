@@ -67,4 +67,8 @@ class AccessLog:
             "ms": round(seconds * 1000, 1),
             **({"parts": missing} if missing else {}),
         }
-        _log.info("%s %s %d", scope["method"], path, status, extra=details)
+        method = scope["method"]
+        # as Logger.info would, but for the search for who called and for names that are taken
+        record = logging.LogRecord(_log.name, logging.INFO, "", 0, "%s %s %d", (method, path, status), None)
+        record.__dict__.update(details)
+        _log.handle(record)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import sys
+from itertools import islice
 from time import gmtime, strftime
 from typing import Any, BinaryIO, Final
 
@@ -11,7 +12,8 @@ from pydantic_core import PydanticSerializationError, to_json
 
 __all__ = ["JsonFormatter", "JsonLines", "to_standard_output"]
 
-_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_BORN_WITH: Final = len(vars(logging.makeLogRecord({})))  # members, before what is logged with it
+_OWN: Final = frozenset({"message", "asctime", "taskName", "color_message"})
 
 
 class JsonFormatter(logging.Formatter):
@@ -35,7 +37,8 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line.update((key, value) for key, value in record.__dict__.items() if key not in _OWN)
+        members = record.__dict__.items()
+        line.update((key, value) for key, value in islice(members, _BORN_WITH, None) if key not in _OWN)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return _json(line).replace(b"\x7f", b"\\u007f")  # the one control that JSON lets through

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
+from bff_core.wire.promise import Promise
+
 __all__ = ["Flight"]
 
 T = TypeVar("T")
@@ -71,10 +73,10 @@ class Flight(Generic[T]):
             return
         waiting._asyncio_future_blocking = False
         self._waiting = waiting
-        if isinstance(waiting, asyncio.Future):
-            waiting.add_done_callback(self._go_on)
-        else:
+        if isinstance(waiting, Promise):
             waiting.then(self._go_on)
+        else:
+            waiting.add_done_callback(self._go_on)
 
     def _land(self, value: T | None, error: BaseException | None) -> None:
         self._landed, self._waiting = True, None

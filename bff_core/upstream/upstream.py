@@ -48,9 +48,10 @@ class Upstream:
         self.tally.enter()
         try:
             request = self._request(call, context, left=until - start)
-            answer = await call.endpoint.attempt(
+            reply = await call.endpoint.attempt(
                 self._wire, instance, request, until=until, deadline=deadline, max_body=self.settings.max_reply
             )
+            answer = call.endpoint.read(instance, reply)
             verdict = Verdict.SUCCESS
             return answer
         except GatewayError as error:
