@@ -7,20 +7,19 @@ or unasked, is one too. After any error the connection is closed, because nobody
 
 import asyncio
 import select
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final, Protocol, cast
 
 import httptools
 
 from bff_core.errors import BadReply, StaleConnection, TimedOut, Unreachable, UpstreamError
+from bff_core.wire.coding import Decoding, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply
 from bff_core.wire.promise import Promise
+from bff_core.wire.reply_body import ReplyBody
 
-__all__ = ["Connection", "Pool", "ReplyBody"]
+__all__ = ["Connection", "Pool"]
 
 _MAX_INFORMATIONAL: Final = 8
-_AHEAD: Final = 64 * 1024  # bytes of a stream that may wait to be taken
 
 
 class Pool(Protocol):
@@ -56,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._stream = None
         return self._ask(request, head_only, max_body)
 
-    def ask_for_stream(self, request: bytes, head_only: bool, max_body: int) -> Promise["ReplyBody"]:
+    def ask_for_stream(self, request: bytes, head_only: bool, max_body: int) -> Promise[ReplyBody]:
         """Send ``request``; the promise of its reply as soon as the head is there."""
         self._stream = ReplyBody(self)
         return self._ask(request, head_only, max_body)
@@ -155,12 +154,15 @@ class Connection(asyncio.Protocol):
     def _go_on(self) -> None:
         if not self._status and self._head_bytes > MAX_HEADER_BLOCK:
             self._wrong("a head without end")
+        if self._complete and self._decoding is not None and self._stream is None:
+            self._end_coded(self._decoding)
         if self._error is not None:
             self._fail(self._error)
             return
         if self._stream is not None and self._promise is not None and self._status >= 200:
             promise, self._promise = self._promise, None
             self._stream.status, self._stream.headers = self._status, self._headers
+            self._stream.decoding = self._decoding
             promise.keep(self._stream)
         if self._complete and self._busy:
             self._finish()
@@ -185,8 +187,8 @@ class Connection(asyncio.Protocol):
             self._chunked = True
             if value.strip().lower() != b"chunked":
                 self._wrong(f"transfer coding {value!r}")
-        elif name == b"content-encoding" and value.strip().lower() != b"identity":
-            self._wrong(f"content coding {value!r} that was not asked for")
+        elif name == b"content-encoding":
+            self._coded = True
         self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
@@ -197,17 +199,21 @@ class Connection(asyncio.Protocol):
             self._wrong(f"status {self._status}")
         elif self._head_only and self._status >= 200:
             self._complete = True
+        if self._coded:
+            self._expect_coded()
 
     def on_body(self, chunk: bytes) -> None:
         """A piece of its body."""
         if self._complete:
             self._wrong("a body where there is none")
-            return
-        self._size += len(chunk)
-        if self._size > self._max_body:
-            self._wrong(f"body over {self._max_body} bytes")
+        elif self._decoding is not None:
+            self._take_coded(chunk, self._decoding)
         else:
-            (self._body if self._stream is None else self._stream).append(chunk)
+            self._size += len(chunk)
+            if self._size > self._max_body:
+                self._wrong(f"body over {self._max_body} bytes")
+            else:
+                (self._body if self._stream is None else self._stream).append(chunk)
 
     def on_message_complete(self) -> None:
         """It is whole."""
@@ -223,9 +229,33 @@ class Connection(asyncio.Protocol):
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_bytes = 0
+        self._coded = False
+        self._decoding: Decoding | None = None
         self._body: list[bytes] = []
         self._size = 0
         self._length_known = self._chunked = self._keep_alive = False
+
+    def _expect_coded(self) -> None:
+        try:
+            self._headers, self._decoding = without_codings(self._instance.upstream, self._headers, self._max_body)
+        except BadReply as error:
+            self._error = self._error or error
+
+    def _take_coded(self, chunk: bytes, decoding: Decoding) -> None:
+        if self._stream is not None:  # which decodes when it is read
+            self._stream.append(chunk)
+        elif self._error is None:
+            try:
+                self._body.extend(decoding.feed(chunk))
+            except BadReply as error:
+                self._error = error
+
+    def _end_coded(self, decoding: Decoding) -> None:
+        if self._error is None:
+            try:
+                decoding.end()
+            except BadReply as error:
+                self._error = error
 
     def _wrong(self, what: str) -> None:
         # told apart from what the parser finds, because a callback that raises loses its message
@@ -258,52 +288,3 @@ class Connection(asyncio.Protocol):
             promise.break_(error)
         elif stream is not None:
             stream.end(error)
-
-
-class ReplyBody:
-    """A ``ReplyStream``: what has arrived and was not taken yet. Over 64 KiB of it, the peer is made to wait."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.status = 0
-        self.headers: Sequence[tuple[bytes, bytes]] = ()
-        self._connection = connection
-        self._chunks: deque[bytes] = deque()
-        self._waiting = 0  # bytes
-        self._ended = False
-        self._error: UpstreamError | None = None
-        self._wake: asyncio.Event = asyncio.Event()
-
-    def append(self, chunk: bytes) -> None:
-        """A piece has arrived."""
-        self._chunks.append(chunk)
-        self._waiting += len(chunk)
-        if self._waiting > _AHEAD:
-            self._connection.pause()
-        self._wake.set()
-
-    def end(self, error: UpstreamError | None) -> None:
-        """Nothing more will."""
-        self._ended, self._error = True, error
-        self._wake.set()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces. An error comes after what arrived before it."""
-        while True:
-            while self._chunks:
-                chunk = self._chunks.popleft()
-                self._waiting -= len(chunk)
-                if self._waiting <= _AHEAD // 2:
-                    self._connection.resume()
-                yield chunk
-            if self._error is not None:
-                raise self._error
-            if self._ended:
-                return
-            self._wake.clear()
-            await self._wake.wait()
-
-    async def close(self) -> None:
-        """Let go. A reply that was not read to its end takes its connection with it."""
-        if not self._ended:
-            self._ended = True
-            self._connection.abort()

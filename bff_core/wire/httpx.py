@@ -15,6 +15,7 @@ import httpcore
 import httpx
 
 from bff_core.errors import BadReply, Busy, TimedOut, Unreachable
+from bff_core.wire.coding import decoded, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply, ReplyStream, Request
 from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
@@ -96,18 +97,20 @@ class HttpxWire:
 
     async def _whole(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         async with self._exchange(instance, request, until) as response:
-            async with aclosing(_body(response, instance, max_body)) as chunks:
+            headers, chunks = _reply(response, instance, max_body)
+            async with aclosing(chunks):
                 body = b"".join([chunk async for chunk in chunks])
-            return Reply(response.status_code, _headers(response), body)
+            return Reply(response.status_code, headers, body)
 
     async def _piecewise(
         self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int
     ) -> None:
         try:
             async with self._exchange(instance, request, until) as response:
-                stream.open(response)
+                headers, chunks = _reply(response, instance, max_body)
+                stream.open(response.status_code, headers)
                 exchange_until.set(stream.body_until)
-                async with aclosing(_body(response, instance, max_body)) as chunks:
+                async with aclosing(chunks):
                     async for chunk in chunks:
                         if not await stream.put(chunk):
                             return
@@ -161,8 +164,8 @@ class _Stream:
         self._wanted = asyncio.Semaphore(1)
         self._left = False
 
-    def open(self, response: httpx.Response) -> None:
-        self.status, self.headers = response.status_code, _headers(response)
+    def open(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.status, self.headers = status, headers
         self._chunks.put_nowait(b"")
 
     async def opened(self, instance: Instance) -> None:
@@ -217,19 +220,22 @@ def _check_head(response: httpx.Response, instance: Instance) -> None:
     raw = response.headers.raw
     if len(raw) > MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > MAX_HEADER_BLOCK:
         raise BadReply(instance.upstream, "too many headers")
-    coding = response.headers.get("content-encoding", "identity")
-    if coding != "identity":
-        raise BadReply(instance.upstream, f"content coding {coding!r} that was not asked for")
 
 
-async def _body(response: httpx.Response, instance: Instance, max_body: int) -> AsyncGenerator[bytes, None]:
+def _reply(
+    response: httpx.Response, instance: Instance, max_body: int
+) -> tuple[list[tuple[bytes, bytes]], AsyncGenerator[bytes, None]]:
+    raw = [(name.lower(), value) for name, value in response.headers.raw]
+    headers, decoding = without_codings(instance.upstream, raw, max_body)
+    if decoding is None:
+        return headers, _limited(response, instance, max_body)
+    return headers, decoded(response.aiter_raw(), decoding)
+
+
+async def _limited(response: httpx.Response, instance: Instance, max_body: int) -> AsyncGenerator[bytes, None]:
     total = 0
     async for chunk in response.aiter_raw():
         total += len(chunk)
         if total > max_body:
             raise BadReply(instance.upstream, f"body over {max_body} bytes")
         yield chunk
-
-
-def _headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
-    return [(name.lower(), value) for name, value in response.headers.raw]
