@@ -20,11 +20,15 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
+
+from bff_core.tls import TlsSettings
 
 __all__ = [
     "Address",
@@ -39,6 +43,9 @@ __all__ = [
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _NAME = re.compile(r"(?=.*[a-z_-])[a-z0-9_.-]+", re.IGNORECASE)  # what is digits and dots alone is an address
+
+
+_LONGEST_SOCKET = 107  # bytes: what sun_path of Linux holds
 
 
 class SettingsError(Exception):
@@ -85,12 +92,23 @@ def _host(value: str) -> str:
 
 
 def _instance(value: str) -> str:
+    if value.startswith("unix:"):
+        return _socket(value)
     url = urlsplit(value)
     host = url.hostname or ""
     if url.scheme not in {"http", "https"} or not _is_host(f"[{host}]" if ":" in host else host) or url.port == 0:
         raise ValueError(f'{value!r} is no instance; write it like "http://127.0.0.1:7001"')
     if url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(f"{value!r} holds more than scheme, host and port")
+    return value
+
+
+def _socket(value: str) -> str:
+    path = value.removeprefix("unix:")
+    if not path.startswith("/") or path.startswith("//"):
+        raise ValueError(f'{value!r} is no instance; write the whole path, like "unix:/run/catalog.sock"')
+    if "\0" in path or len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise ValueError(f"{value!r} is no path of a socket: at most {_LONGEST_SOCKET} bytes, none of them NUL")
     return value
 
 
@@ -117,7 +135,20 @@ class UpstreamSettings(_Strict):
 
     timeout: Duration = 0.5
     max_reply: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
-    """Bytes of a reply's body; a longer one is a bad reply."""
+    """Bytes of a reply's body, decoded; a longer one is a bad reply."""
+
+    compressed: bool = False
+    """Ask for replies in gzip, br or zstd: for upstreams far away, because near by it costs both sides more time."""
+
+    tls: TlsSettings | None = None
+    """For instances with ``https://``, where what this machine trusts is not what counts, or they ask who calls."""
+
+    @field_validator("tls")
+    @classmethod
+    def _is_used(cls, tls: TlsSettings | None, info: ValidationInfo) -> TlsSettings | None:
+        if tls is not None and not any(url.startswith("https:") for url in info.data.get("instances", ["https:"])):
+            raise ValueError("no instance of this upstream is reached over https")
+        return tls
 
 
 class SizeLimits(_Strict):

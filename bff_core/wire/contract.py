@@ -18,7 +18,7 @@ MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One address of an upstream."""
+    """One address of an upstream. Where ``scheme`` is ``unix``, ``host`` is the path of a socket."""
 
     upstream: str
     scheme: str
@@ -27,12 +27,16 @@ class Instance:
 
     @classmethod
     def parse(cls, upstream: str, url: str) -> "Instance":
-        """From ``http://host:port``; without a port, the scheme's own."""
+        """From ``http://host:port`` (without a port, the scheme's own) or ``unix:/path``."""
+        if url.startswith("unix:"):
+            return cls(upstream, "unix", url.removeprefix("unix:"), 0)
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return cls(upstream, parts.scheme, parts.hostname or "", port)
 
     def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix:{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 

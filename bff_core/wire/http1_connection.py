@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._promise: Promise[Any] | None = None
         self._stream: ReplyBody | None = None
-        self._busy = False
+        self._busy = self._said_all = False
         self.closed = False
         self.reused = False
         self.serial = 0
@@ -81,6 +81,9 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         """Read no more for now."""
         if self._transport is not None and not self.closed:
+            if self._transport.get_extra_info("sslcontext") is not None:
+                # or uvloop goes on to take what it cannot pass on, and drops it all when the peer closes
+                cast("Any", self._transport).set_read_buffer_limits(high=1)
             self._transport.pause_reading()
 
     def resume(self) -> None:
@@ -135,6 +138,10 @@ class Connection(asyncio.Protocol):
             self._fail(self._error or BadReply(self._instance.upstream, f"no HTTP: {error}"))
         else:
             self._go_on()
+
+    def eof_received(self) -> None:
+        """The peer has said that it says no more: over TLS with ``close_notify``, which nobody else can say for it."""
+        self._said_all = True
 
     def connection_lost(self, error: Exception | None) -> None:
         """There is none any more."""
@@ -263,7 +270,8 @@ class Connection(asyncio.Protocol):
             self._error = BadReply(self._instance.upstream, what)
 
     def _ends_with_connection(self) -> bool:
-        return self._status >= 200 and not (self._length_known or self._chunked or self._error)
+        # an end that the peer did not announce may be an attacker's, who cuts a reply where it suits him
+        return self._said_all and self._status >= 200 and not (self._length_known or self._chunked or self._error)
 
     def _finish(self) -> None:
         assert self._transport is not None

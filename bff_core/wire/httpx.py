@@ -19,6 +19,7 @@ from bff_core.wire.coding import decoded, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply, ReplyStream, Request
 from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
+from bff_core.wire.terms import ORDINARY, Terms, TermsByUpstream
 
 __all__ = ["HttpxWire"]
 
@@ -34,8 +35,10 @@ class HttpxWire:
     ``.netrc`` from wherever the gateway was started, and reads ``Location`` even where it follows no redirect.
     """
 
-    def __init__(self, *, connections: int = 200) -> None:
-        self._transport = _PunctualTransport(connections)
+    def __init__(self, *, connections: int = 200, terms: TermsByUpstream = ORDINARY) -> None:
+        self._connections = connections
+        self._terms = terms
+        self._ways: dict[tuple[str, str], _Way] = {}
         self._room = asyncio.Semaphore(connections)
         self._exchanges: set[asyncio.Task[Any]] = set()
 
@@ -48,7 +51,12 @@ class HttpxWire:
     ) -> ReplyStream:
         """See ``Wire.stream``."""
         stream = _Stream(until, until if body_until is None else body_until)
-        return await errand(self._open(stream, instance, request, until, max_body))
+        try:
+            await errand(self._open(stream, instance, request, until, max_body))
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
 
     async def _send(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         await self._find_room(instance, until)
@@ -58,23 +66,17 @@ class HttpxWire:
             raise TimedOut(instance.upstream, "no whole reply in time")
         return exchange.result()
 
-    async def _open(
-        self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int
-    ) -> ReplyStream:
+    async def _open(self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int) -> None:
         await self._find_room(instance, until)
         self._start(self._piecewise(stream, instance, request, until, max_body))
-        try:
-            await stream.opened(instance)
-        except BaseException:
-            await stream.close()
-            raise
-        return stream
+        await stream.opened(instance)
 
     async def close(self) -> None:
         """See ``Wire.close``."""
         while self._exchanges:
             await asyncio.wait(self._exchanges)
-        await self._transport.aclose()
+        for way in self._ways.values():
+            await way.transport.aclose()
 
     async def _find_room(self, instance: Instance, until: float) -> None:
         try:
@@ -82,6 +84,13 @@ class HttpxWire:
                 await self._room.acquire()
         except TimeoutError:
             raise Busy(instance.upstream, "every connection is taken") from None
+
+    def _way(self, instance: Instance) -> "_Way":
+        # one for each upstream, because a connection made on one's terms is no other's; httpcore has one for a socket
+        key = (instance.upstream, instance.host if instance.scheme == "unix" else "")
+        if key not in self._ways:
+            self._ways[key] = _Way(instance, self._terms.get(instance.upstream) or Terms(), self._connections)
+        return self._ways[key]
 
     def _start(self, exchange: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(exchange)
@@ -122,7 +131,8 @@ class HttpxWire:
     async def _exchange(self, instance: Instance, request: Request, until: float) -> AsyncIterator[httpx.Response]:
         exchange_until.set(until)
         try:
-            response = await self._transport.handle_async_request(_outgoing(instance, request))
+            way = self._way(instance)
+            response = await way.transport.handle_async_request(_outgoing(instance, request, way.terms))
             try:
                 _check_head(response, instance)
                 yield response
@@ -139,15 +149,18 @@ class HttpxWire:
             raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
 
 
-class _PunctualTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, connections: int) -> None:
-        trusted = httpx.create_ssl_context(trust_env=False)
-        super().__init__(verify=trusted, trust_env=False)
+class _Way:
+    """How one upstream is reached."""
+
+    def __init__(self, instance: Instance, terms: Terms, connections: int) -> None:
+        self.terms = terms
+        self.transport = httpx.AsyncHTTPTransport(verify=terms.tls, trust_env=False)
         # the one way to hand httpx a network backend
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted,
+        self.transport._pool = httpcore.AsyncConnectionPool(
+            ssl_context=terms.tls,
             max_connections=connections,
             keepalive_expiry=30.0,
+            uds=instance.host if instance.scheme == "unix" else None,
             network_backend=PunctualBackend(),
         )
 
@@ -202,15 +215,24 @@ class _Stream:
         self._wanted.release()
 
 
-def _outgoing(instance: Instance, request: Request) -> httpx.Request:
+def _outgoing(instance: Instance, request: Request, terms: Terms) -> httpx.Request:
+    # as it is, and never part of a URL, which would resolve dot segments and could name another host
+    extensions: dict[str, Any] = {"target": request.target.encode()}
+    if terms.server_name is not None:
+        extensions["sni_hostname"] = terms.server_name
     return httpx.Request(
         request.method,
-        httpx.URL(scheme=instance.scheme, host=instance.host, port=instance.port),
-        headers=[*request.headers, (b"accept-encoding", b"identity")],
+        _url(instance),
+        headers=[*request.headers, (b"accept-encoding", terms.accept_encoding)],
         content=request.body,
-        # as it is, and never part of a URL, which would resolve dot segments and could name another host
-        extensions={"target": request.target.encode()},
+        extensions=extensions,
     )
+
+
+def _url(instance: Instance) -> httpx.URL:
+    if instance.scheme == "unix":
+        return httpx.URL("http://localhost")
+    return httpx.URL(scheme=instance.scheme, host=instance.host, port=instance.port)
 
 
 def _check_head(response: httpx.Response, instance: Instance) -> None:
