@@ -130,6 +130,8 @@ class UpstreamSettings(_Strict):
     """How one service is called."""
 
     instances: Instances
+    """Each ``http://`` or ``https://`` with host and port, or ``unix:/run/catalog.sock``."""
+
     wire: Literal["http1", "httpx"] = "http1"
     """What carries its calls: our own HTTP/1.1, strict and fast, or httpx, for upstreams you trust."""
 

@@ -66,6 +66,11 @@ def test_what_is_not_said_has_its_documented_default(written: Written) -> None:
     assert settings.upstreams["catalog"].max_reply == 8 * 1024**2
 
 
+def test_an_instance_may_be_behind_a_socket(written: Written) -> None:
+    settings = load(written(GOOD.replace("http://127.0.0.1:7001", "unix:/run/catalog.sock")))
+    assert settings.upstreams["catalog"].instances == ["unix:/run/catalog.sock"]
+
+
 # each: what is changed in the good settings, into what, and what the message says of it
 WRONG = {
     "no name": ('name = "web"', "", "name: is missing"),
