@@ -4,7 +4,7 @@ A wire sends one request to one instance and reads one reply. It has no opinion:
 deadlines of pages are the caller's. Moments (``until``) are seconds of the running loop's clock.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -43,12 +43,16 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. ``target`` is path and query, already percent-encoded; header names are lower case."""
+    """What is sent. ``target`` is path and query, already percent-encoded; header names are lower case.
+
+    A ``body`` that comes piece by piece goes out in chunks, or, where a ``content-length`` is among the headers, as
+    exactly that many bytes. It can be sent once, so its request is never repeated, and it is closed where it can be.
+    """
 
     method: str
     target: str
     headers: Sequence[tuple[bytes, bytes]] = ()
-    body: bytes = b""
+    body: bytes | AsyncIterable[bytes] = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,9 @@ class Wire(Protocol):
         """The whole reply before ``until``.
 
         Raises ``Unreachable`` (no connection, or one that broke), ``TimedOut`` (not whole in time), ``BadReply``
-        (not HTTP, or longer than ``max_body`` bytes), ``Busy`` (no room for one more).
+        (not HTTP, or longer than ``max_body`` bytes), ``Busy`` (no room for one more). Of a body that comes piece by
+        piece: what its source raises, ``TooLate`` where that is too slow, ``ValueError`` where it is not as long as it
+        says.
         """
         ...
 

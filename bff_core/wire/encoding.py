@@ -6,21 +6,40 @@ from bff_core.errors import Unreachable
 from bff_core.wire.contract import Instance, Request
 from bff_core.wire.terms import Terms
 
-__all__ = ["encode", "fixed_lines"]
+__all__ = ["declared_length", "encode", "encode_head", "fixed_lines"]
 
 
-def encode(request: Request, fixed: Sequence[bytes]) -> bytes:
+def encode(request: Request, body: bytes, fixed: Sequence[bytes]) -> bytes:
     """Request line, headers (those of ``fixed_lines`` with them) and body.
 
     Raises ``ValueError`` where a value holds CR, LF or NUL: a bug of ours.
     """
     lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), *fixed]
     lines += [name + b": " + value for name, value in request.headers]
-    if request.body or request.method not in _WITHOUT_BODY:
-        lines.append(b"content-length: %d" % len(request.body))
+    if body or request.method not in _WITHOUT_BODY:
+        lines.append(b"content-length: %d" % len(body))
     head = b"\r\n".join(lines)
     _check(head, lines)
-    return head + b"\r\n\r\n" + request.body
+    return head + b"\r\n\r\n" + body
+
+
+def encode_head(request: Request, length: int | None, fixed: Sequence[bytes]) -> bytes:
+    """The head of a request whose body comes piece by piece. Raises ``ValueError`` as ``encode`` does."""
+    lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), *fixed]
+    lines += [name + b": " + value for name, value in request.headers]
+    if length is None:
+        lines.append(b"transfer-encoding: chunked")
+    head = b"\r\n".join(lines)
+    _check(head, lines)
+    return head + b"\r\n\r\n"
+
+
+def declared_length(request: Request) -> int | None:
+    """How long a body that comes piece by piece says it is. Raises ``ValueError`` where that is not clear."""
+    lengths = [value for name, value in request.headers if name == b"content-length"]
+    if len(lengths) > 1 or not all(map(bytes.isdigit, lengths)) or b"transfer-encoding" in dict(request.headers):
+        raise ValueError("the headers of a request do not say clearly how long its body is")
+    return int(lengths[0]) if lengths else None
 
 
 def fixed_lines(instance: Instance, terms: Terms) -> tuple[bytes, bytes]:

@@ -1,13 +1,14 @@
 """The hot path: HTTP/1.1 over asyncio and httptools, with connections kept alive for each instance."""
 
 import asyncio
+from collections.abc import AsyncIterable
 from functools import partial
 from typing import Final, TypeVar
 
 from bff_core.errors import StaleConnection
 from bff_core.wire.connecting import connected
 from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
-from bff_core.wire.encoding import encode
+from bff_core.wire.encoding import declared_length, encode, encode_head
 from bff_core.wire.http1_connection import Connection
 from bff_core.wire.http1_pool import InstancePool
 from bff_core.wire.moments import Moments
@@ -32,7 +33,9 @@ class Http1Wire:
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
         pool = self._pools.get(instance) or self._open(instance)
-        encoded = encode(request, pool.fixed)
+        if not isinstance(request.body, bytes):
+            return await self._send_piecewise(pool, request, request.body, until, max_body)
+        encoded = encode(request, request.body, pool.fixed)
         head_only = request.method == "HEAD"
         connection = pool.take() if request.method in _SAFE else pool.take_proven()
         if connection is not None:
@@ -50,9 +53,16 @@ class Http1Wire:
     ) -> ReplyStream:
         """See ``Wire.stream``. On a connection proven open or fresh, so that nothing needs to be sent twice."""
         pool = self._pools.get(instance) or self._open(instance)
-        encoded = encode(request, pool.fixed)
+        body, length = request.body, None
+        if isinstance(body, bytes):
+            encoded = encode(request, body, pool.fixed)
+        else:
+            length = declared_length(request)
+            encoded = encode_head(request, length, pool.fixed)
         connection = pool.take_proven() or await self._fresh(pool, until)
         promise = connection.ask_for_stream(encoded, request.method == "HEAD", max_body)
+        if not isinstance(body, bytes):
+            connection.upload(body, length)
         try:
             stream = await self._until(until, connection, promise)
         except BaseException:
@@ -60,6 +70,17 @@ class Http1Wire:
             raise
         self._moments.at(until if body_until is None else body_until, partial(connection.body_late, connection.serial))
         return stream
+
+    async def _send_piecewise(
+        self, pool: InstancePool, request: Request, body: AsyncIterable[bytes], until: float, max_body: int
+    ) -> Reply:
+        # on a connection proven open or fresh, because what came piece by piece cannot be sent twice
+        length = declared_length(request)
+        head = encode_head(request, length, pool.fixed)
+        connection = pool.take_proven() or await self._fresh(pool, until)
+        promise = connection.ask(head, request.method == "HEAD", max_body)
+        connection.upload(body, length)
+        return await self._until(until, connection, promise)
 
     async def close(self) -> None:
         """See ``Wire.close``: idle connections end now, those under way with their reply."""

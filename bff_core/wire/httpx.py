@@ -7,19 +7,21 @@ pool: room for a connection is waited for here, and given back when the exchange
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 import httpcore
 import httpx
 
-from bff_core.errors import BadReply, Busy, TimedOut, Unreachable
+from bff_core.errors import BadReply, Busy, TimedOut, TooLate, Unreachable
 from bff_core.wire.coding import decoded, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply, ReplyStream, Request
+from bff_core.wire.encoding import declared_length
 from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
 from bff_core.wire.terms import ORDINARY, Terms, TermsByUpstream
+from bff_core.wire.upload import measured
 
 __all__ = ["HttpxWire"]
 
@@ -130,23 +132,32 @@ class HttpxWire:
     @asynccontextmanager
     async def _exchange(self, instance: Instance, request: Request, until: float) -> AsyncIterator[httpx.Response]:
         exchange_until.set(until)
-        try:
-            way = self._way(instance)
-            response = await way.transport.handle_async_request(_outgoing(instance, request, way.terms))
+        way = self._way(instance)
+        with _typed_errors(instance):
+            async with _content(request, until) as content:
+                response = await way.transport.handle_async_request(_outgoing(instance, request, content, way.terms))
             try:
                 _check_head(response, instance)
                 yield response
             finally:
                 await response.aclose()
-        except httpx.TimeoutException as error:
-            raise TimedOut(instance.upstream, "no whole reply in time") from error
-        except httpx.RemoteProtocolError as error:
-            kind = Unreachable if str(error).startswith(_ENDED_EARLY) else BadReply
-            raise kind(instance.upstream, str(error)) from error
-        except (httpx.NetworkError, httpx.InvalidURL) as error:  # the address of an instance is all of its URL
-            raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
-        except httpx.TransportError as error:  # whatever else it may think of
-            raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def _typed_errors(instance: Instance) -> Iterator[None]:
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise TimedOut(instance.upstream, "no whole reply in time") from error
+    except httpx.RemoteProtocolError as error:
+        kind = Unreachable if str(error).startswith(_ENDED_EARLY) else BadReply
+        raise kind(instance.upstream, str(error)) from error
+    except (httpx.NetworkError, httpx.InvalidURL) as error:  # the address of an instance is all of its URL
+        raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
+    except httpx.LocalProtocolError as error:  # a bug of ours, as on the other wire
+        raise ValueError(str(error)) from error
+    except httpx.TransportError as error:  # whatever else it may think of
+        raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
 
 
 class _Way:
@@ -215,7 +226,9 @@ class _Stream:
         self._wanted.release()
 
 
-def _outgoing(instance: Instance, request: Request, terms: Terms) -> httpx.Request:
+def _outgoing(
+    instance: Instance, request: Request, content: bytes | AsyncIterator[bytes], terms: Terms
+) -> httpx.Request:
     # as it is, and never part of a URL, which would resolve dot segments and could name another host
     extensions: dict[str, Any] = {"target": request.target.encode()}
     if terms.server_name is not None:
@@ -224,9 +237,31 @@ def _outgoing(instance: Instance, request: Request, terms: Terms) -> httpx.Reque
         request.method,
         _url(instance),
         headers=[*request.headers, (b"accept-encoding", terms.accept_encoding)],
-        content=request.body,
+        content=content,
         extensions=extensions,
     )
+
+
+@asynccontextmanager
+async def _content(request: Request, until: float) -> AsyncIterator[bytes | AsyncIterator[bytes]]:
+    if isinstance(request.body, bytes):
+        yield request.body
+    else:
+        pieces = measured(request.body, declared_length(request))
+        async with aclosing(pieces):  # which httpcore does not do
+            yield _in_time(pieces, until)
+
+
+async def _in_time(pieces: AsyncIterator[bytes], until: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout_at(until):  # our own wait, not one of httpx
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise TooLate("the body of the request did not come in time") from None
+        yield piece
 
 
 def _url(instance: Instance) -> httpx.URL:
