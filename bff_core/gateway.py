@@ -27,6 +27,7 @@ from bff_core.upstream import Upstream
 from bff_core.wire import Wire
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
+from bff_core.wire.terms import Terms
 
 __all__ = ["gateway"]
 
@@ -48,7 +49,8 @@ def gateway(
     calls.
     """
     _check_upstreams(settings, clients)
-    wires: dict[str, Wire] = {"http1": wire or Http1Wire(), "httpx": wire or HttpxWire()}
+    terms = {name: Terms.of(found) for name, found in settings.upstreams.items()}
+    wires: dict[str, Wire] = {"http1": wire or Http1Wire(terms=terms), "httpx": wire or HttpxWire(terms=terms)}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
     upstreams = {
         name: Upstream(name, found, wires[found.wire], agent=agent) for name, found in settings.upstreams.items()

@@ -20,9 +20,9 @@ class Moments:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._slots: dict[int, list[Callable[[], None]]] = {}
+        self._slots: dict[int, list[Callable[[], object]]] = {}
 
-    def at(self, when: float, call: Callable[[], None]) -> None:
+    def at(self, when: float, call: Callable[[], object]) -> None:
         """Call ``call`` at ``when``, a moment of the loop's clock."""
         slot = int(when / _SLOT) + 1
         waiting = self._slots.get(slot)

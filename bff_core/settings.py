@@ -19,13 +19,16 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    FilePath,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
+
+from bff_core.tls import ServerTlsSettings, TlsSettings
 
 __all__ = [
     "Address",
@@ -34,7 +37,6 @@ __all__ = [
     "Listen",
     "SettingsError",
     "SizeLimits",
-    "TlsSettings",
     "UpstreamSettings",
     "load",
 ]
@@ -42,6 +44,9 @@ __all__ = [
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _NAME = re.compile(r"(?=.*[a-z_-])[a-z0-9_.-]+", re.IGNORECASE)  # what is digits and dots alone is an address
+
+
+_LONGEST_SOCKET = 107  # bytes: what sun_path of Linux holds
 
 
 class SettingsError(Exception):
@@ -100,12 +105,23 @@ def _host(value: str) -> str:
 
 
 def _instance(value: str) -> str:
+    if value.startswith("unix:"):
+        return _socket(value)
     url = urlsplit(value)
     host = url.hostname or ""
     if url.scheme not in {"http", "https"} or not _is_host(f"[{host}]" if ":" in host else host) or url.port == 0:
         raise ValueError(f'{value!r} is no instance; write it like "http://127.0.0.1:7001"')
     if url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc:
         raise ValueError(f"{value!r} holds more than scheme, host and port")
+    return value
+
+
+def _socket(value: str) -> str:
+    path = value.removeprefix("unix:")
+    if not path.startswith("/") or path.startswith("//"):
+        raise ValueError(f'{value!r} is no instance; write the whole path, like "unix:/run/catalog.sock"')
+    if "\0" in path or len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise ValueError(f"{value!r} is no path of a socket: at most {_LONGEST_SOCKET} bytes, none of them NUL")
     return value
 
 
@@ -127,12 +143,27 @@ class UpstreamSettings(_Strict):
     """How one service is called."""
 
     instances: Instances
+    """Each ``http://`` or ``https://`` with host and port, or ``unix:/run/catalog.sock``."""
+
     wire: Literal["http1", "httpx"] = "http1"
     """What carries its calls: our own HTTP/1.1, strict and fast, or httpx, for upstreams you trust."""
 
     timeout: Duration = 0.5
     max_reply: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
-    """Bytes of a reply's body; a longer one is a bad reply."""
+    """Bytes of a reply's body, decoded; a longer one is a bad reply."""
+
+    compressed: bool = False
+    """Ask for replies in gzip, br or zstd: for upstreams far away, because near by it costs both sides more time."""
+
+    tls: TlsSettings | None = None
+    """For instances with ``https://``, where what this machine trusts is not what counts, or they ask who calls."""
+
+    @field_validator("tls")
+    @classmethod
+    def _is_used(cls, tls: TlsSettings | None, info: ValidationInfo) -> TlsSettings | None:
+        if tls is not None and not any(url.startswith("https:") for url in info.data.get("instances", ["https:"])):
+            raise ValueError("no instance of this upstream is reached over https")
+        return tls
 
 
 class SizeLimits(_Strict):
@@ -142,13 +173,6 @@ class SizeLimits(_Strict):
     header_block: Annotated[int, Field(gt=0)] = 32 * 1024
     headers: Annotated[int, Field(gt=0)] = 100
     target: Annotated[int, Field(gt=0)] = 8 * 1024
-
-
-class TlsSettings(_Strict):
-    """A certificate, with those that lead to its root behind it, and its private key, both in PEM."""
-
-    cert: FilePath
-    key: FilePath
 
 
 class GatewaySettings(BaseSettings):
@@ -161,7 +185,7 @@ class GatewaySettings(BaseSettings):
     admin: Listen
     """Where ``/healthz`` lives; for operators, never the clients' port."""
 
-    tls: TlsSettings | None = None
+    tls: ServerTlsSettings | None = None
     """What clients get TLS with; without it they get none, and something in front of the gateway sees to that."""
 
     drain: Duration = 5.0

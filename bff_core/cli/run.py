@@ -3,10 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bff_core.cli.found import FoundGateway
 from bff_core.server.listener import bind
 from bff_core.server.process import serve
-from bff_core.settings import GatewaySettings, SettingsError, TlsSettings
+from bff_core.settings import GatewaySettings, SettingsError
+from bff_core.tls import ServerTlsSettings
 
 __all__ = ["changed", "run"]
 
@@ -34,5 +37,13 @@ def changed(
     if uds:
         update["listen"] = f"unix:{uds.absolute()}"
     if cert and key:
-        update["tls"] = TlsSettings(cert=cert, key=key)
+        update["tls"] = _tls(cert, key)
     return settings.model_copy(update=update)
+
+
+def _tls(cert: Path, key: Path) -> ServerTlsSettings:
+    try:
+        return ServerTlsSettings(cert=str(cert.absolute()), key=str(key.absolute()))
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise SettingsError(f"--tls-{wrong['loc'][0]}: {wrong['msg'].removeprefix('Value error, ')}") from error

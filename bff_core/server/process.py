@@ -18,11 +18,12 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from bff_core.edge.health import Readiness
-from bff_core.server import collector, tls
+from bff_core.server import collector
 from bff_core.server.connection import ClientConnection
 from bff_core.server.door import Door
 from bff_core.settings import GatewaySettings, SizeLimits
 from bff_core.telemetry import log
+from bff_core.tls import server_context
 
 __all__ = ["ListenerLost", "serve"]
 
@@ -44,7 +45,7 @@ def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: s
     """
     log.to_standard_output()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # two servers would say everything twice
-    context = tls.context(settings.tls) if settings.tls else None
+    context = server_context(settings.tls) if settings.tls else None
     main = _Gateway(app, Door(settings.sizes, settings.connections), context, app.state.readiness, settings.drain)
     admin = _Server(app.state.admin, Door(SizeLimits(), _OPERATORS))
     with (

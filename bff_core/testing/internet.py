@@ -111,7 +111,10 @@ class _Exchange:
         if self._sent:  # the caller stays until it is cancelled
             await asyncio.get_running_loop().create_future()
         self._sent = True
-        return {"type": "http.request", "body": self._request.body, "more_body": False}
+        body = self._request.body
+        if not isinstance(body, bytes):
+            body = b"".join([piece async for piece in body])
+        return {"type": "http.request", "body": body, "more_body": False}
 
     async def _send(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":

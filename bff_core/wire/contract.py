@@ -4,7 +4,7 @@ A wire sends one request to one instance and reads one reply. It has no opinion:
 deadlines of pages are the caller's. Moments (``until``) are seconds of the running loop's clock.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One address of an upstream."""
+    """One address of an upstream. Where ``scheme`` is ``unix``, ``host`` is the path of a socket."""
 
     upstream: str
     scheme: str
@@ -27,24 +27,32 @@ class Instance:
 
     @classmethod
     def parse(cls, upstream: str, url: str) -> "Instance":
-        """From ``http://host:port``; without a port, the scheme's own."""
+        """From ``http://host:port`` (without a port, the scheme's own) or ``unix:/path``."""
+        if url.startswith("unix:"):
+            return cls(upstream, "unix", url.removeprefix("unix:"), 0)
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return cls(upstream, parts.scheme, parts.hostname or "", port)
 
     def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix:{self.host}"
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent. ``target`` is path and query, already percent-encoded; header names are lower case."""
+    """What is sent. ``target`` is path and query, already percent-encoded; header names are lower case.
+
+    A ``body`` that comes piece by piece goes out in chunks, or, where a ``content-length`` is among the headers, as
+    exactly that many bytes. It can be sent once, so its request is never repeated, and it is closed where it can be.
+    """
 
     method: str
     target: str
     headers: Sequence[tuple[bytes, bytes]] = ()
-    body: bytes = b""
+    body: bytes | AsyncIterable[bytes] = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +86,9 @@ class Wire(Protocol):
         """The whole reply before ``until``.
 
         Raises ``Unreachable`` (no connection, or one that broke), ``TimedOut`` (not whole in time), ``BadReply``
-        (not HTTP, or longer than ``max_body`` bytes), ``Busy`` (no room for one more).
+        (not HTTP, or longer than ``max_body`` bytes), ``Busy`` (no room for one more). Of a body that comes piece by
+        piece: what its source raises, ``TooLate`` where that is too slow, ``ValueError`` where it is not as long as it
+        says.
         """
         ...
 

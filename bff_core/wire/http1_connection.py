@@ -1,26 +1,22 @@
 """One connection of HTTP/1.1: a request goes out, its reply comes in, and then perhaps the next.
 
-httptools (llhttp) parses, strictly: both ``Content-Length`` and ``Transfer-Encoding``, doubled or malformed lengths,
-obs-fold, bare CR or LF, NUL, white space before the colon are protocol errors. What a server says beyond its one reply,
-or unasked, is one too. After any error the connection is closed, because nobody knows where the next reply begins.
+What a server says unasked is a protocol error. After any error the connection is closed, because nobody knows where the
+next reply begins.
 """
 
 import asyncio
 import select
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, Final, Protocol, cast
+from collections.abc import AsyncIterable
+from typing import Any, Protocol, cast
 
-import httptools
-
-from bff_core.errors import BadReply, StaleConnection, TimedOut, Unreachable, UpstreamError
-from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply
+from bff_core.errors import GatewayError, StaleConnection, TimedOut, TooLate, Unreachable
+from bff_core.wire.contract import Instance, Reply
 from bff_core.wire.promise import Promise
+from bff_core.wire.reply_body import ReplyBody
+from bff_core.wire.reply_reader import ReplyReader
+from bff_core.wire.upload import Upload
 
-__all__ = ["Connection", "Pool", "ReplyBody"]
-
-_MAX_INFORMATIONAL: Final = 8
-_AHEAD: Final = 64 * 1024  # bytes of a stream that may wait to be taken
+__all__ = ["Connection", "Pool"]
 
 
 class Pool(Protocol):
@@ -35,17 +31,17 @@ class Pool(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
+class Connection(ReplyReader, asyncio.Protocol):
     """Asks one thing at a time."""
 
     def __init__(self, instance: Instance, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
-        self._instance = instance
+        super().__init__(instance)
         self._pool = pool
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._promise: Promise[Any] | None = None
-        self._stream: ReplyBody | None = None
-        self._busy = False
+        self._upload: Upload | None = None
+        self._busy = self._answered = self._said_all = False
         self.closed = False
         self.reused = False
         self.serial = 0
@@ -56,20 +52,25 @@ class Connection(asyncio.Protocol):
         self._stream = None
         return self._ask(request, head_only, max_body)
 
-    def ask_for_stream(self, request: bytes, head_only: bool, max_body: int) -> Promise["ReplyBody"]:
+    def ask_for_stream(self, request: bytes, head_only: bool, max_body: int) -> Promise[ReplyBody]:
         """Send ``request``; the promise of its reply as soon as the head is there."""
         self._stream = ReplyBody(self)
         return self._ask(request, head_only, max_body)
 
+    def upload(self, body: AsyncIterable[bytes], length: int | None) -> None:
+        """Send ``body`` behind the head that was just sent. Whoever waits for the reply hears what comes of it."""
+        if self._busy:
+            self._upload = Upload(self, body, length)
+
     def late(self, serial: int) -> None:
         """What was promised in exchange ``serial``, a whole reply or the head of one, should be there by now."""
         if serial == self.serial and self._promise is not None:
-            self._fail(TimedOut(self._instance.upstream, "no reply in time"))
+            self._fail(self._too_late("no reply in time"))
 
     def body_late(self, serial: int) -> None:
         """The body of exchange ``serial`` should be there by now."""
         if serial == self.serial and self._busy:
-            self._fail(TimedOut(self._instance.upstream, "no whole reply in time"))
+            self._fail(self._too_late("no whole reply in time"))
 
     def is_open(self) -> bool:
         """The peer has not closed it, as far as this machine has heard."""
@@ -82,6 +83,9 @@ class Connection(asyncio.Protocol):
     def pause(self) -> None:
         """Read no more for now."""
         if self._transport is not None and not self.closed:
+            if self._transport.get_extra_info("sslcontext") is not None:
+                # or uvloop goes on to take what it cannot pass on, and drops it all when the peer closes
+                cast("Any", self._transport).set_read_buffer_limits(high=1)
             self._transport.pause_reading()
 
     def resume(self) -> None:
@@ -93,6 +97,8 @@ class Connection(asyncio.Protocol):
         """Close at once, whatever is under way."""
         self.closed, self._busy = True, False
         self._pool.lost(self)  # now, and not when the transport says so: somebody may wait for the room
+        if self._upload is not None:
+            self._stop_upload(self._upload)
         if self._transport is not None:
             self._transport.abort()
 
@@ -100,14 +106,9 @@ class Connection(asyncio.Protocol):
         assert self._transport is not None
         self.serial += 1
         self._busy = True
+        self._answered = False
         self._promise = promise = Promise[Any](self._loop, self.abort)
-        self._parser = httptools.HttpResponseParser(self)
-        self._head_only = head_only
-        self._max_body = max_body
-        self._answered = self._complete = False
-        self._error: UpstreamError | None = None
-        self._informational = self._head_bytes = 0
-        self._begin()
+        self._expect(head_only, max_body)
         if self.closed:  # since it was connected or taken: nobody will say so again
             self._fail(Unreachable(self._instance.upstream, "closed before it was asked"))
         else:
@@ -126,16 +127,12 @@ class Connection(asyncio.Protocol):
             self.abort()  # nobody asked
             return
         self._answered = True
-        if not self._status:
-            self._head_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._fail(BadReply(self._instance.upstream, "switches to a protocol nobody asked for"))
-        except httptools.HttpParserError as error:
-            self._fail(self._error or BadReply(self._instance.upstream, f"no HTTP: {error}"))
-        else:
-            self._go_on()
+        self._read(data)
+        self._go_on()
+
+    def eof_received(self) -> None:
+        """The peer has said that it says no more: over TLS with ``close_notify``, which nobody else can say for it."""
+        self._said_all = True
 
     def connection_lost(self, error: Exception | None) -> None:
         """There is none any more."""
@@ -143,115 +140,78 @@ class Connection(asyncio.Protocol):
         self._pool.lost(self)
         if not self._busy:
             return
-        if error is None and self._ends_with_connection():
+        # an end that the peer did not announce may be an attacker's, who cuts a reply where it suits him
+        if error is None and self._said_all and self._ends_with_connection():
             self._keep_alive = False
             self._complete = True
+            self._end_of_body()
             self._go_on()
         elif self.reused and not self._answered:
             self._fail(StaleConnection(self._instance.upstream, "closed while it was idle"))
         else:
             self._fail(Unreachable(self._instance.upstream, f"{error or 'closed'} before the whole reply was there"))
 
+    def pause_writing(self) -> None:
+        """The peer takes no more for now."""
+        if self._upload is not None:
+            self._upload.pause()
+
+    def resume_writing(self) -> None:
+        """It does."""
+        if self._upload is not None:
+            self._upload.resume()
+
+    # an upload calls these
+
+    def write(self, data: bytes) -> None:
+        """A piece of the request's body."""
+        assert self._transport is not None
+        self._transport.write(data)
+
+    def uploaded(self) -> None:
+        """The request is whole."""
+        self._upload = None
+
+    def upload_failed(self, error: Exception) -> None:
+        """It never will be."""
+        self._upload = None
+        self._fail(error)
+
+    def _stop_upload(self, upload: Upload) -> None:
+        self._upload = None
+        upload.stop()
+
     def _go_on(self) -> None:
-        if not self._status and self._head_bytes > MAX_HEADER_BLOCK:
-            self._wrong("a head without end")
         if self._error is not None:
             self._fail(self._error)
             return
         if self._stream is not None and self._promise is not None and self._status >= 200:
             promise, self._promise = self._promise, None
             self._stream.status, self._stream.headers = self._status, self._headers
+            self._stream.decoding = self._decoding
             promise.keep(self._stream)
         if self._complete and self._busy:
             self._finish()
 
-    # httptools calls these
-
-    def on_message_begin(self) -> None:
-        """A reply begins."""
-        if self._complete:
-            self._wrong("more than one reply")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """One header of it."""
-        self._header_bytes += len(name) + len(value)
-        if len(self._headers) >= MAX_HEADERS or self._header_bytes > MAX_HEADER_BLOCK:
-            self._wrong("too many headers")
-            return
-        name = name.lower()
-        if name == b"content-length":
-            self._length_known = True
-        elif name == b"transfer-encoding":
-            self._chunked = True
-            if value.strip().lower() != b"chunked":
-                self._wrong(f"transfer coding {value!r}")
-        elif name == b"content-encoding" and value.strip().lower() != b"identity":
-            self._wrong(f"content coding {value!r} that was not asked for")
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Its head is there."""
-        self._status = self._parser.get_status_code()
-        self._keep_alive = self._parser.should_keep_alive()
-        if not 100 <= self._status <= 599 or self._status == 101:
-            self._wrong(f"status {self._status}")
-        elif self._head_only and self._status >= 200:
-            self._complete = True
-
-    def on_body(self, chunk: bytes) -> None:
-        """A piece of its body."""
-        if self._complete:
-            self._wrong("a body where there is none")
-            return
-        self._size += len(chunk)
-        if self._size > self._max_body:
-            self._wrong(f"body over {self._max_body} bytes")
-        else:
-            (self._body if self._stream is None else self._stream).append(chunk)
-
-    def on_message_complete(self) -> None:
-        """It is whole."""
-        if self._status >= 200:
-            self._complete = True
-            return
-        self._informational += 1
-        if self._informational > _MAX_INFORMATIONAL:
-            self._wrong("too many interim replies")
-        self._begin()
-
-    def _begin(self) -> None:
-        self._status = 0
-        self._headers: list[tuple[bytes, bytes]] = []
-        self._header_bytes = 0
-        self._body: list[bytes] = []
-        self._size = 0
-        self._length_known = self._chunked = self._keep_alive = False
-
-    def _wrong(self, what: str) -> None:
-        # told apart from what the parser finds, because a callback that raises loses its message
-        if self._error is None:
-            self._error = BadReply(self._instance.upstream, what)
-
-    def _ends_with_connection(self) -> bool:
-        return self._status >= 200 and not (self._length_known or self._chunked or self._error)
-
     def _finish(self) -> None:
         assert self._transport is not None
         self._busy = False
-        if self._keep_alive and not self.closed and not self._transport.get_write_buffer_size():
+        sent = self._upload is None and not self._transport.get_write_buffer_size()
+        if self._keep_alive and sent and not self.closed:
             self.reused = True
             self._pool.released(self)
-        else:
+        elif sent:
             self.closed = True
             self._transport.close()
+        else:  # the peer has answered what it did not want to hear to the end, and may never read the rest
+            self.abort()
         promise, stream, self._promise, self._stream = self._promise, self._stream, None, None
         if stream is not None:
             stream.end(None)
         elif promise is not None:
-            body = self._body
-            promise.keep(Reply(self._status, self._headers, body[0] if len(body) == 1 else b"".join(body)))
+            promise.keep(self._whole())
 
-    def _fail(self, error: UpstreamError) -> None:
+    def _fail(self, error: Exception) -> None:
         promise, stream, self._promise, self._stream = self._promise, self._stream, None, None
         self.abort()
         if promise is not None:
@@ -259,51 +219,7 @@ class Connection(asyncio.Protocol):
         elif stream is not None:
             stream.end(error)
 
-
-class ReplyBody:
-    """A ``ReplyStream``: what has arrived and was not taken yet. Over 64 KiB of it, the peer is made to wait."""
-
-    def __init__(self, connection: Connection) -> None:
-        self.status = 0
-        self.headers: Sequence[tuple[bytes, bytes]] = ()
-        self._connection = connection
-        self._chunks: deque[bytes] = deque()
-        self._waiting = 0  # bytes
-        self._ended = False
-        self._error: UpstreamError | None = None
-        self._wake: asyncio.Event = asyncio.Event()
-
-    def append(self, chunk: bytes) -> None:
-        """A piece has arrived."""
-        self._chunks.append(chunk)
-        self._waiting += len(chunk)
-        if self._waiting > _AHEAD:
-            self._connection.pause()
-        self._wake.set()
-
-    def end(self, error: UpstreamError | None) -> None:
-        """Nothing more will."""
-        self._ended, self._error = True, error
-        self._wake.set()
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        """The pieces. An error comes after what arrived before it."""
-        while True:
-            while self._chunks:
-                chunk = self._chunks.popleft()
-                self._waiting -= len(chunk)
-                if self._waiting <= _AHEAD // 2:
-                    self._connection.resume()
-                yield chunk
-            if self._error is not None:
-                raise self._error
-            if self._ended:
-                return
-            self._wake.clear()
-            await self._wake.wait()
-
-    async def close(self) -> None:
-        """Let go. A reply that was not read to its end takes its connection with it."""
-        if not self._ended:
-            self._ended = True
-            self._connection.abort()
+    def _too_late(self, what: str) -> GatewayError:
+        if self._upload is not None and self._upload.waits_for_source:
+            return TooLate(f"{self._instance.upstream}: the body of the request did not come in time")
+        return TimedOut(self._instance.upstream, what)

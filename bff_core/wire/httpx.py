@@ -7,17 +7,21 @@ pool: room for a connection is waited for here, and given back when the exchange
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Any, Final, TypeVar
 
 import httpcore
 import httpx
 
-from bff_core.errors import BadReply, Busy, TimedOut, Unreachable
+from bff_core.errors import BadReply, Busy, TimedOut, TooLate, Unreachable
+from bff_core.wire.coding import decoded, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply, ReplyStream, Request
+from bff_core.wire.encoding import declared_length
 from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
+from bff_core.wire.terms import ORDINARY, Terms, TermsByUpstream
+from bff_core.wire.upload import measured
 
 __all__ = ["HttpxWire"]
 
@@ -33,8 +37,10 @@ class HttpxWire:
     ``.netrc`` from wherever the gateway was started, and reads ``Location`` even where it follows no redirect.
     """
 
-    def __init__(self, *, connections: int = 200) -> None:
-        self._transport = _PunctualTransport(connections)
+    def __init__(self, *, connections: int = 200, terms: TermsByUpstream = ORDINARY) -> None:
+        self._connections = connections
+        self._terms = terms
+        self._ways: dict[tuple[str, str], _Way] = {}
         self._room = asyncio.Semaphore(connections)
         self._exchanges: set[asyncio.Task[Any]] = set()
 
@@ -47,7 +53,12 @@ class HttpxWire:
     ) -> ReplyStream:
         """See ``Wire.stream``."""
         stream = _Stream(until, until if body_until is None else body_until)
-        return await errand(self._open(stream, instance, request, until, max_body))
+        try:
+            await errand(self._open(stream, instance, request, until, max_body))
+        except BaseException:
+            await stream.close()
+            raise
+        return stream
 
     async def _send(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         await self._find_room(instance, until)
@@ -57,23 +68,17 @@ class HttpxWire:
             raise TimedOut(instance.upstream, "no whole reply in time")
         return exchange.result()
 
-    async def _open(
-        self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int
-    ) -> ReplyStream:
+    async def _open(self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int) -> None:
         await self._find_room(instance, until)
         self._start(self._piecewise(stream, instance, request, until, max_body))
-        try:
-            await stream.opened(instance)
-        except BaseException:
-            await stream.close()
-            raise
-        return stream
+        await stream.opened(instance)
 
     async def close(self) -> None:
         """See ``Wire.close``."""
         while self._exchanges:
             await asyncio.wait(self._exchanges)
-        await self._transport.aclose()
+        for way in self._ways.values():
+            await way.transport.aclose()
 
     async def _find_room(self, instance: Instance, until: float) -> None:
         try:
@@ -81,6 +86,13 @@ class HttpxWire:
                 await self._room.acquire()
         except TimeoutError:
             raise Busy(instance.upstream, "every connection is taken") from None
+
+    def _way(self, instance: Instance) -> "_Way":
+        # one for each upstream, because a connection made on one's terms is no other's; httpcore has one for a socket
+        key = (instance.upstream, instance.host if instance.scheme == "unix" else "")
+        if key not in self._ways:
+            self._ways[key] = _Way(instance, self._terms.get(instance.upstream) or Terms(), self._connections)
+        return self._ways[key]
 
     def _start(self, exchange: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(exchange)
@@ -96,18 +108,20 @@ class HttpxWire:
 
     async def _whole(self, instance: Instance, request: Request, until: float, max_body: int) -> Reply:
         async with self._exchange(instance, request, until) as response:
-            async with aclosing(_body(response, instance, max_body)) as chunks:
+            headers, chunks = _reply(response, instance, max_body)
+            async with aclosing(chunks):
                 body = b"".join([chunk async for chunk in chunks])
-            return Reply(response.status_code, _headers(response), body)
+            return Reply(response.status_code, headers, body)
 
     async def _piecewise(
         self, stream: "_Stream", instance: Instance, request: Request, until: float, max_body: int
     ) -> None:
         try:
             async with self._exchange(instance, request, until) as response:
-                stream.open(response)
+                headers, chunks = _reply(response, instance, max_body)
+                stream.open(response.status_code, headers)
                 exchange_until.set(stream.body_until)
-                async with aclosing(_body(response, instance, max_body)) as chunks:
+                async with aclosing(chunks):
                     async for chunk in chunks:
                         if not await stream.put(chunk):
                             return
@@ -118,33 +132,46 @@ class HttpxWire:
     @asynccontextmanager
     async def _exchange(self, instance: Instance, request: Request, until: float) -> AsyncIterator[httpx.Response]:
         exchange_until.set(until)
-        try:
-            response = await self._transport.handle_async_request(_outgoing(instance, request))
+        way = self._way(instance)
+        with _typed_errors(instance):
+            async with _content(request, until) as content:
+                response = await way.transport.handle_async_request(_outgoing(instance, request, content, way.terms))
             try:
                 _check_head(response, instance)
                 yield response
             finally:
                 await response.aclose()
-        except httpx.TimeoutException as error:
-            raise TimedOut(instance.upstream, "no whole reply in time") from error
-        except httpx.RemoteProtocolError as error:
-            kind = Unreachable if str(error).startswith(_ENDED_EARLY) else BadReply
-            raise kind(instance.upstream, str(error)) from error
-        except (httpx.NetworkError, httpx.InvalidURL) as error:  # the address of an instance is all of its URL
-            raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
-        except httpx.TransportError as error:  # whatever else it may think of
-            raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
 
 
-class _PunctualTransport(httpx.AsyncHTTPTransport):
-    def __init__(self, connections: int) -> None:
-        trusted = httpx.create_ssl_context(trust_env=False)
-        super().__init__(verify=trusted, trust_env=False)
+@contextmanager
+def _typed_errors(instance: Instance) -> Iterator[None]:
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise TimedOut(instance.upstream, "no whole reply in time") from error
+    except httpx.RemoteProtocolError as error:
+        kind = Unreachable if str(error).startswith(_ENDED_EARLY) else BadReply
+        raise kind(instance.upstream, str(error)) from error
+    except (httpx.NetworkError, httpx.InvalidURL) as error:  # the address of an instance is all of its URL
+        raise Unreachable(instance.upstream, str(error) or type(error).__name__) from error
+    except httpx.LocalProtocolError as error:  # a bug of ours, as on the other wire
+        raise ValueError(str(error)) from error
+    except httpx.TransportError as error:  # whatever else it may think of
+        raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
+
+
+class _Way:
+    """How one upstream is reached."""
+
+    def __init__(self, instance: Instance, terms: Terms, connections: int) -> None:
+        self.terms = terms
+        self.transport = httpx.AsyncHTTPTransport(verify=terms.tls, trust_env=False)
         # the one way to hand httpx a network backend
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted,
+        self.transport._pool = httpcore.AsyncConnectionPool(
+            ssl_context=terms.tls,
             max_connections=connections,
             keepalive_expiry=30.0,
+            uds=instance.host if instance.scheme == "unix" else None,
             network_backend=PunctualBackend(),
         )
 
@@ -161,8 +188,8 @@ class _Stream:
         self._wanted = asyncio.Semaphore(1)
         self._left = False
 
-    def open(self, response: httpx.Response) -> None:
-        self.status, self.headers = response.status_code, _headers(response)
+    def open(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        self.status, self.headers = status, headers
         self._chunks.put_nowait(b"")
 
     async def opened(self, instance: Instance) -> None:
@@ -199,15 +226,48 @@ class _Stream:
         self._wanted.release()
 
 
-def _outgoing(instance: Instance, request: Request) -> httpx.Request:
+def _outgoing(
+    instance: Instance, request: Request, content: bytes | AsyncIterator[bytes], terms: Terms
+) -> httpx.Request:
+    # as it is, and never part of a URL, which would resolve dot segments and could name another host
+    extensions: dict[str, Any] = {"target": request.target.encode()}
+    if terms.server_name is not None:
+        extensions["sni_hostname"] = terms.server_name
     return httpx.Request(
         request.method,
-        httpx.URL(scheme=instance.scheme, host=instance.host, port=instance.port),
-        headers=[*request.headers, (b"accept-encoding", b"identity")],
-        content=request.body,
-        # as it is, and never part of a URL, which would resolve dot segments and could name another host
-        extensions={"target": request.target.encode()},
+        _url(instance),
+        headers=[*request.headers, (b"accept-encoding", terms.accept_encoding)],
+        content=content,
+        extensions=extensions,
     )
+
+
+@asynccontextmanager
+async def _content(request: Request, until: float) -> AsyncIterator[bytes | AsyncIterator[bytes]]:
+    if isinstance(request.body, bytes):
+        yield request.body
+    else:
+        pieces = measured(request.body, declared_length(request))
+        async with aclosing(pieces):  # which httpcore does not do
+            yield _in_time(pieces, until)
+
+
+async def _in_time(pieces: AsyncIterator[bytes], until: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout_at(until):  # our own wait, not one of httpx
+                piece = await anext(pieces)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise TooLate("the body of the request did not come in time") from None
+        yield piece
+
+
+def _url(instance: Instance) -> httpx.URL:
+    if instance.scheme == "unix":
+        return httpx.URL("http://localhost")
+    return httpx.URL(scheme=instance.scheme, host=instance.host, port=instance.port)
 
 
 def _check_head(response: httpx.Response, instance: Instance) -> None:
@@ -217,19 +277,22 @@ def _check_head(response: httpx.Response, instance: Instance) -> None:
     raw = response.headers.raw
     if len(raw) > MAX_HEADERS or sum(len(name) + len(value) for name, value in raw) > MAX_HEADER_BLOCK:
         raise BadReply(instance.upstream, "too many headers")
-    coding = response.headers.get("content-encoding", "identity")
-    if coding != "identity":
-        raise BadReply(instance.upstream, f"content coding {coding!r} that was not asked for")
 
 
-async def _body(response: httpx.Response, instance: Instance, max_body: int) -> AsyncGenerator[bytes, None]:
+def _reply(
+    response: httpx.Response, instance: Instance, max_body: int
+) -> tuple[list[tuple[bytes, bytes]], AsyncGenerator[bytes, None]]:
+    raw = [(name.lower(), value) for name, value in response.headers.raw]
+    headers, decoding = without_codings(instance.upstream, raw, max_body)
+    if decoding is None:
+        return headers, _limited(response, instance, max_body)
+    return headers, decoded(response.aiter_raw(), decoding)
+
+
+async def _limited(response: httpx.Response, instance: Instance, max_body: int) -> AsyncGenerator[bytes, None]:
     total = 0
     async for chunk in response.aiter_raw():
         total += len(chunk)
         if total > max_body:
             raise BadReply(instance.upstream, f"body over {max_body} bytes")
         yield chunk
-
-
-def _headers(response: httpx.Response) -> list[tuple[bytes, bytes]]:
-    return [(name.lower(), value) for name, value in response.headers.raw]

@@ -77,23 +77,37 @@ class Promise(Generic[T]):
         """Wake a task, in the next turn of the loop."""
         self.then(lambda: self.loop.call_soon(wake, self, context=context))
 
-    def cancel(self, msg: Any = None) -> bool:
-        """Whoever waited has given up; false when it is too late for that, and the task hears of it another way."""
+    def give_up(self, error: BaseException) -> bool:
+        """Nobody waits any more, and ``error`` is what came of it; false when it is too late for that."""
         if self.done:
             return False
         self._forget()
-        self.break_(asyncio.CancelledError(msg))
+        self.break_(error)
         return True
 
+    def cancel(self, msg: Any = None) -> bool:
+        """Whoever waited has given up; false when it is too late for that, and the task hears of it another way."""
+        return self.give_up(asyncio.CancelledError(msg))
 
-def errand(work: Coroutine[Any, Any, T]) -> Promise[T]:
-    """The promise of what a task will come to, for work that cannot do without one. Giving up cancels the task."""
+
+def _unclaimed(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled():
+        task.exception()  # looked at, because nobody waits for it any more
+
+
+def errand(work: Coroutine[Any, Any, T], *, unclaimed: Callable[[asyncio.Task[T]], object] = _unclaimed) -> Promise[T]:
+    """The promise of what a task will come to, for work that cannot do without one. Giving up cancels the task.
+
+    ``unclaimed`` is given the task when it has ended after that: it may have been quicker than its cancellation.
+    """
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
     promise = Promise[T](loop, task.cancel)
 
     def ended(task: asyncio.Task[T]) -> None:
-        if task.cancelled():
+        if promise.done:
+            unclaimed(task)
+        elif task.cancelled():
             promise.break_(asyncio.CancelledError())
         elif (error := task.exception()) is not None:
             promise.break_(error)

@@ -40,6 +40,15 @@ class PunctualBackend(httpcore.AsyncNetworkBackend):
         stream = await self._backend.connect_tcp(host, port, _left(), local_address, socket_options)
         return _PunctualStream(stream)
 
+    async def connect_unix_socket(
+        self,
+        path: str,
+        timeout: float | None = None,  # noqa: ARG002
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect within what is left."""
+        return _PunctualStream(await self._backend.connect_unix_socket(path, _left(), socket_options))
+
 
 class _PunctualStream(httpcore.AsyncNetworkStream):
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:

@@ -1,6 +1,7 @@
 """A server that says exactly what a test wrote for it, HTTP or not, and a wire to it."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
@@ -8,6 +9,7 @@ from typing import Self
 from bff_core.wire import Instance, Wire
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
+from bff_core.wire.terms import Terms
 
 __all__ = ["RawServer", "Script", "after", "open_wire", "said", "unused_port"]
 
@@ -23,12 +25,21 @@ def said(body: bytes, *, status: bytes = b"200 OK", headers: bytes = b"") -> byt
 class RawServer:
     """Bytes are the reply to the first request of every connection, which then ends; a ``Script`` gets the connection.
 
-    With ``keeps_alive`` the bytes are the reply to every request.
+    With ``keeps_alive`` the bytes are the reply to every request. ``host`` is an address, or the path of a socket.
     """
 
-    def __init__(self, script: bytes | Script, *, keeps_alive: bool = False) -> None:
+    def __init__(
+        self,
+        script: bytes | Script,
+        *,
+        keeps_alive: bool = False,
+        tls: ssl.SSLContext | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
         self.script = script
         self._keeps_alive = keeps_alive
+        self._tls = tls
+        self._host = host
         self._connections: set[asyncio.Task[None]] = set()
         self.heads: list[bytes] = []
         """Every request head that was read for a script of bytes."""
@@ -40,9 +51,13 @@ class RawServer:
         return len(self._connections)
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        if self._host.startswith("/"):
+            self._server = await asyncio.start_unix_server(self._accept, self._host)
+            self.instance = Instance("shop", "unix", self._host, 0)
+            return self
+        self._server = await asyncio.start_server(self._accept, self._host, 0, ssl=self._tls)
         port = self._server.sockets[0].getsockname()[1]
-        self.instance = Instance("shop", "http", "127.0.0.1", port)
+        self.instance = Instance("shop", "https" if self._tls else "http", self._host, port)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -99,9 +114,9 @@ class Conforming:
 
 
 @asynccontextmanager
-async def open_wire(connections: int = 10) -> AsyncIterator[Wire]:
+async def open_wire(connections: int = 10, terms: Terms | None = None) -> AsyncIterator[Wire]:
     """A wire that is closed at the end, which waits until every exchange has ended."""
-    wire = WIRES[Conforming.kind](connections=connections)
+    wire = WIRES[Conforming.kind](connections=connections, terms={"shop": terms} if terms else {})
     try:
         yield wire
     finally:

@@ -62,6 +62,7 @@ def outcome(pieces: list[bytes]) -> tuple[Reply | type[UpstreamError] | None, bo
                 connection.data_received(piece)
         reusable = bool(pool.free) and not transport.closed
         if not transport.closed:
+            connection.eof_received()
             connection.connection_lost(None)
         try:
             return promise.result(), reusable

@@ -5,6 +5,12 @@ from dataclasses import dataclass, make_dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +20,8 @@ from bff_core.services.catalog import Catalog
 from bff_core.services.pricing import Pricing
 from bff_core.settings import Duration, GatewaySettings, SettingsError, load
 from bff_core.testing import SimulatedInternet
+from bff_core.wire.terms import Terms
+from tests.bff_core.authority import files_of
 
 GOOD = """
 name = "web"
@@ -58,6 +66,11 @@ def test_what_is_not_said_has_its_documented_default(written: Written) -> None:
     assert settings.upstreams["catalog"].max_reply == 8 * 1024**2
 
 
+def test_an_instance_may_be_behind_a_socket(written: Written) -> None:
+    settings = load(written(GOOD.replace("http://127.0.0.1:7001", "unix:/run/catalog.sock")))
+    assert settings.upstreams["catalog"].instances == ["unix:/run/catalog.sock"]
+
+
 # each: what is changed in the good settings, into what, and what the message says of it
 WRONG = {
     "no name": ('name = "web"', "", "name: is missing"),
@@ -95,6 +108,10 @@ WRONG = {
     "an instance at two hosts": ("127.0.0.1:7001", "a,b:7001", "upstreams.catalog.instances.0: "),
     "an instance at no IPv6 address": ("127.0.0.1:7001", "[::g]:7001", "upstreams.catalog.instances.0: "),
     "an instance at no IPv4 address": ("127.0.0.1:7001", "999.0.0.1:7001", "upstreams.catalog.instances.0: "),
+    "a socket at a relative path": ("http://127.0.0.1:7001", "unix:run/x", "upstreams.catalog.instances.0: 'unix"),
+    "a socket on another machine": ("http://127.0.0.1:7001", "unix://host/x", "upstreams.catalog.instances.0: "),
+    "a socket of no path": ("http://127.0.0.1:7001", "unix:", "upstreams.catalog.instances.0: "),
+    "a socket of a path too long": ("http://127.0.0.1:7001", "unix:/" + "x" * 107, "upstreams.catalog.instances.0: "),
     "a reply of no bytes": ('timeout = "250ms"', "max_reply = 0", "upstreams.catalog.max_reply: "),
     "no upstreams": (GOOD[GOOD.index("[upstreams") :], "", "upstreams: is missing"),
     "no hosts": ('deadline = "2s"', 'deadline = "2s"\nhosts = []', "hosts: "),
@@ -115,6 +132,69 @@ WRONG = {
     "no TOML": ("name =", "name", "settings.toml: "),
     "a key said twice": ("[sizes]", "[sizes]\nbody = 1\n", "settings.toml: "),
 }  # fmt: skip
+
+
+HTTPS = GOOD.replace("http://127.0.0.1:7001", "https://catalog.test")
+
+
+@pytest.fixture
+def certificates(tmp_path: Path) -> Path:
+    """A folder with ``ca``, ``cert`` and ``key``, some that are wrong, and some that are none."""
+    files_of(tmp_path, "other.test")
+    (tmp_path / "key.pem").rename(tmp_path / "other-key.pem")
+    files_of(tmp_path, "gateway.test")
+    (tmp_path / "none.pem").write_text("-----BEGIN NOTHING-----")
+    (tmp_path / "both.pem").write_bytes((tmp_path / "cert.pem").read_bytes() + (tmp_path / "key.pem").read_bytes())
+    (tmp_path / "locked.pem").write_bytes(
+        load_pem_private_key((tmp_path / "key.pem").read_bytes(), None).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")
+        )
+    )
+    return tmp_path
+
+
+# each: a table for TLS, in which @ is the folder of certificates, and what the message says of it
+WRONG_TLS = {
+    "a file that is not there": ('ca = "@/missing.pem"', "tls.ca: @/missing.pem: No such file"),
+    "a file that is a folder": ('ca = "@"', "tls.ca: @: Is a directory"),
+    "a relative path": ('ca = "ca.pem"', "tls.ca: 'ca.pem' is relative"),
+    "no certificate": ('ca = "@/none.pem"', "tls.ca: @/none.pem holds no certificate"),
+    "a key where a certificate should be": ('cert = "@/key.pem"', "tls.cert: @/key.pem holds no certificate"),
+    "a certificate where a key should be": ('cert = "@/cert.pem"\nkey = "@/ca.pem"', "tls.key: @/ca.pem holds no key"),
+    "a certificate without its key": ('cert = "@/cert.pem"', "tls.key: @/cert.pem holds no key"),
+    "a key without its certificate": ('key = "@/key.pem"', "tls.key: there is no cert"),
+    "a key that is not there": ('cert = "@/cert.pem"\nkey = "@/x"', "tls.key: @/x: No such file"),
+    "another's key": ('cert = "@/cert.pem"\nkey = "@/other-key.pem"', "tls.key: @/other-key.pem is not that of @/cert"),
+    "a key under a password": ('cert = "@/cert.pem"\nkey = "@/locked.pem"', "tls.key: @/locked.pem: a key under a"),
+    "a server name that is an address": ('server_name = "10.0.0.1"', "tls.server_name: '10.0.0.1' is no host name"),
+    "a switch that is not there": ("verify = false", "tls.verify: there is no such setting"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("table", "message"), WRONG_TLS.values(), ids=WRONG_TLS)
+def test_a_certificate_or_key_that_is_wrong_stops_the_start_with_one_line(
+    table: str, message: str, written: Written, certificates: Path
+) -> None:
+    folder = str(certificates)
+    with pytest.raises(SettingsError) as refused:
+        load(written(HTTPS + "[upstreams.catalog.tls]\n" + table.replace("@", folder)))
+    (line,) = str(refused.value).splitlines()
+    assert "upstreams.catalog." + message.replace("@", folder) in line
+
+
+def test_tls_for_an_upstream_without_tls_stops_the_start(written: Written) -> None:
+    with pytest.raises(SettingsError, match=r"upstreams\.catalog\.tls: no instance of this upstream"):
+        load(written(GOOD + '[upstreams.catalog.tls]\nserver_name = "catalog.test"'))
+
+
+def test_good_certificates_and_keys_are_read(
+    written: Written, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BFF_WEB__UPSTREAMS__CATALOG__TLS__SERVER_NAME", "catalog.internal")
+    for table in ('cert = "@/cert.pem"\nkey = "@/key.pem"', 'cert = "@/both.pem"', 'ca = "@/ca.pem"'):
+        found = load(written(HTTPS + "[upstreams.catalog.tls]\n" + table.replace("@", str(certificates))))
+        terms = Terms.of(found.upstreams["catalog"])
+        assert (terms.server_name, terms.accept_encoding) == ("catalog.internal", b"identity")
 
 
 @pytest.mark.parametrize(("good", "wrong", "message"), WRONG.values(), ids=WRONG)

@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bff_core.settings import UpstreamSettings
 from bff_core.upstream import Template
 from bff_core.wire import Instance, Request, header
+from bff_core.wire.terms import Terms
 from tests.bff_core.raw_server import RawServer, after, open_wire, said, unused_port
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
@@ -129,6 +131,13 @@ async def test_headers_and_body_arrive_and_no_compression_is_asked_for() -> None
     assert body == b"body"
 
 
+async def test_compression_is_asked_for_where_the_settings_say_so() -> None:
+    far_away = UpstreamSettings(instances=["http://shop.test"], compressed=True)
+    async with RawServer(said(b"ok")) as server, open_wire(terms=Terms.of(far_away)) as wire:
+        await wire.send(server.instance, Request("GET", "/"), until=after(5), max_body=100)
+    assert b"\r\naccept-encoding: gzip, br, zstd\r\n" in server.heads[0].lower()
+
+
 @pytest.mark.parametrize(
     ("url", "host", "port"),
     [
@@ -136,6 +145,7 @@ async def test_headers_and_body_arrive_and_no_compression_is_asked_for() -> None
         ("https://shop.test", "shop.test", 443),
         ("http://shop.test:8080/", "shop.test", 8080),
         ("http://[::1]:7001", "::1", 7001),
+        ("unix:/run/shop.sock", "/run/shop.sock", 0),
     ],
 )
 def test_an_instance_is_parsed_and_written(url: str, host: str, port: int) -> None:

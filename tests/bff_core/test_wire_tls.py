@@ -1,0 +1,227 @@
+"""Over TLS a service is who it says it is, and a reply is as long as the service made it."""
+
+import asyncio
+import os
+import socket
+import ssl
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from bff_core.errors import TimedOut, Unreachable
+from bff_core.wire import Reply, Request
+from bff_core.wire.terms import Terms
+from tests.bff_core.authority import authority, certificate, expired, serving, trusting
+from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said
+
+pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
+
+GET = Request("GET", "/")
+OK = b"HTTP/1.1 200 OK\r\n"
+PLENTY = 10**9
+WELL = said(b"well")
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Terms:
+    return trusting(tmp_path)
+
+
+async def ask(tls: ssl.SSLContext, terms: Terms | None, script: bytes | Script = WELL) -> Reply:
+    async with RawServer(script, tls=tls) as server, open_wire(terms=terms) as wire:
+        return await wire.send(server.instance, GET, until=after(5), max_body=PLENTY)
+
+
+async def test_a_service_that_proves_itself_is_called(ours: Terms) -> None:
+    assert (await ask(serving(), ours)).body == b"well"
+
+
+async def test_a_connection_over_tls_is_used_again(ours: Terms) -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True, tls=serving()) as server, open_wire(terms=ours) as wire:
+        for method in ("GET", "POST", "GET", "POST"):
+            await wire.send(server.instance, Request(method, "/"), until=after(5), max_body=100)
+        assert server.accepted == 1
+
+
+async def test_a_long_reply_over_tls_arrives_whole_both_ways(ours: Terms) -> None:
+    body = bytes(range(256)) * 10_000
+    async with RawServer(said(body), keeps_alive=True, tls=serving()) as server, open_wire(terms=ours) as wire:
+        assert (await wire.send(server.instance, GET, until=after(5), max_body=PLENTY)).body == body
+        stream = await wire.stream(server.instance, GET, until=after(5), max_body=PLENTY)
+        assert b"".join([part async for part in stream]) == body
+        await stream.close()
+
+
+UNTRUSTED: dict[str, tuple[Callable[[], trustme.LeafCert], str]] = {
+    "signed by a stranger": (lambda: certificate("127.0.0.1", by="strangers"), "unable to get local issuer"),
+    "for another name": (lambda: certificate("other.test"), "127.0.0.1"),
+    "for a name, where we have an address": (lambda: certificate("localhost"), "127.0.0.1"),
+    "expired": (lambda: expired("127.0.0.1"), "expired"),
+}
+
+
+@pytest.mark.parametrize(("made", "reason"), UNTRUSTED.values(), ids=UNTRUSTED)
+async def test_a_service_that_cannot_prove_itself_is_unreachable_and_gets_nothing(
+    made: Callable[[], trustme.LeafCert], reason: str, ours: Terms
+) -> None:
+    async with RawServer(said(b"secret"), tls=serving(made())) as server, open_wire(terms=ours) as wire:
+        with pytest.raises(Unreachable, match=reason) as refused:
+            await wire.send(server.instance, GET, until=after(5), max_body=100)
+        assert "certificate" in str(refused.value)
+        assert server.heads == []
+
+
+async def test_an_authority_of_ours_is_not_trusted_by_who_did_not_name_it() -> None:
+    with pytest.raises(Unreachable, match="certificate verify failed"):
+        await ask(serving(), None)
+
+
+async def test_a_service_is_asked_for_the_name_in_the_settings_and_must_be_it(tmp_path: Path) -> None:
+    asked_for: list[str | None] = []
+    for name, answers in (("shop.test", True), ("other.test", False)):
+        tls = serving(certificate("shop.test"))
+        tls.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+        calling = ask(tls, trusting(tmp_path, server_name=name))
+        if answers:
+            assert (await calling).body == b"well"
+        else:
+            with pytest.raises(Unreachable, match=r"other\.test"):
+                await calling
+    assert asked_for == ["shop.test", "other.test"]
+
+
+async def test_http_1_1_is_what_is_offered(ours: Terms) -> None:
+    offered = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        offered.append(writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        writer.write(said(b"ok"))
+
+    tls = serving()
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    await ask(tls, ours, script)
+    assert offered == ["http/1.1"]
+
+
+async def test_a_service_that_asks_who_calls_is_told(tmp_path: Path) -> None:
+    callers = []
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        callers.append(writer.get_extra_info("peercert")["subjectAltName"])
+        writer.write(said(b"ok"))
+
+    assert (await ask(serving(asks=True), trusting(tmp_path, known_as="gateway.test"), script)).body == b"ok"
+    assert callers == [(("DNS", "gateway.test"),)]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_a_service_that_asks_who_calls_and_is_not_told_is_unreachable(
+    version: ssl.TLSVersion, ours: Terms
+) -> None:
+    tls = serving(asks=True)
+    tls.minimum_version = tls.maximum_version = version
+    with pytest.raises(Unreachable, match=r"(?i)alert|handshake|certificate|reset|closed|disconnect|ConnectError"):
+        await ask(tls, ours)
+
+
+async def test_tls_1_1_is_not_spoken(ours: Terms) -> None:
+    tls = serving()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # which is the point
+        tls.minimum_version = tls.maximum_version = ssl.TLSVersion.TLSv1_1
+    tls.set_ciphers("ALL:@SECLEVEL=0")
+    with pytest.raises(Unreachable):
+        await ask(tls, ours)
+
+
+async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+
+
+async def test_a_handshake_that_hangs_is_given_up_in_time_and_leaves_room(ours: Terms) -> None:
+    async with RawServer(never) as hanging, open_wire(connections=1, terms=ours) as wire:
+        instance = type(hanging.instance)("shop", "https", "127.0.0.1", hanging.instance.port)
+        for _ in range(2):
+            until = after(0.1)
+            with pytest.raises(TimedOut):
+                await wire.send(instance, GET, until=until, max_body=10)
+            assert after(-2) < until
+            while hanging.open:
+                await asyncio.sleep(0.005)
+
+
+async def test_a_service_that_says_goodbye_ends_a_body_without_a_length(ours: Terms) -> None:
+    assert (await ask(serving(), ours, OK + b"\r\nwhole")).body == b"whole"
+
+
+def cut_off(sent: bytes) -> Script:
+    """The connection ends below TLS, without a word: the service's own end, or that of someone in between."""
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(sent)
+        await writer.drain()
+        with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as below:
+            below.shutdown(socket.SHUT_WR)
+        await reader.read()
+
+    return script
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [OK + b"\r\nhalf", OK + b"content-length: 9\r\n\r\nhalf", OK + b"transfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n"],
+    ids=["to the end of the connection", "of a length", "in chunks"],
+)
+async def test_a_reply_that_somebody_cut_off_is_not_whole(sent: bytes, ours: Terms) -> None:
+    async with RawServer(cut_off(sent), tls=serving()) as server, open_wire(terms=ours) as wire:
+        if Conforming.kind == "httpx" and sent.endswith(b"OK\r\n\r\nhalf"):
+            # httpcore asks anyio not to tell this end from an announced one: named in docs/decisions/0001
+            assert (await wire.send(server.instance, GET, until=after(5), max_body=100)).body == b"half"
+            return
+        with pytest.raises(Unreachable):
+            await wire.send(server.instance, GET, until=after(5), max_body=100)
+        stream = await wire.stream(server.instance, GET, until=after(5), max_body=100)
+        with pytest.raises(Unreachable):
+            async for _ in stream:
+                pass
+        await stream.close()
+
+
+@pytest.mark.parametrize("waits", [True, False], ids=["with a goodbye", "at once"])
+async def test_a_reader_who_is_slower_than_a_service_that_leaves_gets_all_of_its_reply(
+    waits: bool, ours: Terms
+) -> None:
+    body = bytes(range(256)) * 4000
+    left, read = asyncio.Event(), asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with socket.socket(fileno=os.dup(writer.get_extra_info("socket").fileno())) as below:
+            writer.write(said(body))
+            await writer.drain()
+            writer.close()
+            if not waits:
+                await asyncio.sleep(0.02)
+                below.shutdown(socket.SHUT_WR)
+                left.set()
+                await read.wait()
+
+    async with RawServer(script, tls=serving()) as server, open_wire(terms=ours) as wire:
+        stream = await wire.stream(server.instance, GET, until=after(5), max_body=PLENTY)
+        if not waits:
+            await left.wait()
+            await asyncio.sleep(0.02)
+        got = b"".join([part async for part in stream])
+        read.set()
+        assert got == body
+        await stream.close()
+
+
+def test_no_two_authorities_are_the_same() -> None:
+    assert authority("ours").cert_pem.bytes() != authority("strangers").cert_pem.bytes()
