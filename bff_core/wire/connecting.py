@@ -16,7 +16,7 @@ _GOODBYE: Final = 1.0  # seconds that a peer gets to answer our close_notify
 
 def connected(pool: InstancePool, moments: Moments, until: float) -> Promise[Connection]:
     """The promise of one more connection in ``pool``, before ``until``. Raises ``Busy`` where there is no room."""
-    connection = Connection(pool.instance, pool, asyncio.get_running_loop())
+    connection = Connection(pool.instance, pool, asyncio.get_running_loop(), pool.heads)
     pool.enter(connection)
 
     def unclaimed(task: asyncio.Task[Connection]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 from bff_core.errors import GatewayError, StaleConnection, TimedOut, TooLate, Unreachable
 from bff_core.wire.contract import Instance, Reply
+from bff_core.wire.known_heads import KnownHeads
 from bff_core.wire.promise import Promise
 from bff_core.wire.reply_body import ReplyBody
 from bff_core.wire.reply_reader import ReplyReader
@@ -34,8 +35,10 @@ class Pool(Protocol):
 class Connection(ReplyReader, asyncio.Protocol):
     """Asks one thing at a time."""
 
-    def __init__(self, instance: Instance, pool: Pool, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(instance)
+    def __init__(
+        self, instance: Instance, pool: Pool, loop: asyncio.AbstractEventLoop, heads: KnownHeads | None = None
+    ) -> None:
+        super().__init__(instance, heads or KnownHeads())
         self._pool = pool
         self._loop = loop
         self._transport: asyncio.Transport | None = None
@@ -107,7 +110,8 @@ class Connection(ReplyReader, asyncio.Protocol):
         self.serial += 1
         self._busy = True
         self._answered = False
-        self._promise = promise = Promise[Any](self._loop, self.abort)
+        promise: Promise[Any] = Promise(self._loop, self.abort)
+        self._promise = promise
         self._expect(head_only, max_body)
         if self.closed:  # since it was connected or taken: nobody will say so again
             self._fail(Unreachable(self._instance.upstream, "closed before it was asked"))
@@ -126,7 +130,12 @@ class Connection(ReplyReader, asyncio.Protocol):
         if not self._busy:
             self.abort()  # nobody asked
             return
-        self._answered = True
+        if not self._answered:
+            self._answered = True
+            if (reply := self._known(data)) is not None:
+                self._keep_alive = True
+                self._finish(reply)
+                return
         self._read(data)
         self._go_on()
 
@@ -191,9 +200,9 @@ class Connection(ReplyReader, asyncio.Protocol):
             self._stream.decoding = self._decoding
             promise.keep(self._stream)
         if self._complete and self._busy:
-            self._finish()
+            self._finish(None if self._stream is not None else self._whole())
 
-    def _finish(self) -> None:
+    def _finish(self, reply: Reply | None) -> None:
         assert self._transport is not None
         self._busy = False
         sent = self._upload is None and not self._transport.get_write_buffer_size()
@@ -209,7 +218,7 @@ class Connection(ReplyReader, asyncio.Protocol):
         if stream is not None:
             stream.end(None)
         elif promise is not None:
-            promise.keep(self._whole())
+            promise.keep(reply)
 
     def _fail(self, error: Exception) -> None:
         promise, stream, self._promise, self._stream = self._promise, self._stream, None, None

@@ -8,6 +8,7 @@ from bff_core.errors import Busy
 from bff_core.wire.contract import Instance
 from bff_core.wire.encoding import fixed_lines
 from bff_core.wire.http1_connection import Connection
+from bff_core.wire.known_heads import KnownHeads
 from bff_core.wire.terms import Terms
 
 __all__ = ["InstancePool"]
@@ -22,6 +23,7 @@ class InstancePool:
         self.instance = instance
         self.terms = terms
         self.fixed = fixed_lines(instance, terms)
+        self.heads = KnownHeads()
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._limit = limit

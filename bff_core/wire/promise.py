@@ -102,7 +102,7 @@ def errand(work: Coroutine[Any, Any, T], *, unclaimed: Callable[[asyncio.Task[T]
     """
     loop = asyncio.get_running_loop()
     task = loop.create_task(work)
-    promise = Promise[T](loop, task.cancel)
+    promise: Promise[T] = Promise(loop, task.cancel)
 
     def ended(task: asyncio.Task[T]) -> None:
         if promise.done:

@@ -12,6 +12,7 @@ import httptools
 from bff_core.errors import BadReply, UpstreamError
 from bff_core.wire.coding import Decoding, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply
+from bff_core.wire.known_heads import KnownHeads
 from bff_core.wire.reply_body import ReplyBody
 
 __all__ = ["ReplyReader"]
@@ -25,24 +26,40 @@ class ReplyReader:
     A connection is one rather than has one, because the hot path makes nothing for a call that it can do without.
     """
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, heads: KnownHeads) -> None:
         self._instance = instance
+        self._heads = heads
         self._stream: ReplyBody | None = None
 
     def _expect(self, head_only: bool, max_body: int) -> None:
-        self._parser = httptools.HttpResponseParser(self)
+        self._parser: httptools.HttpResponseParser | None = None
         self._head_only = head_only
         self._max_body = max_body
+        self._status = 0
         self._complete = False
         self._error: UpstreamError | None = None
-        self._informational = self._head_bytes = 0
-        self._begin()
+
+    def _known(self, data: bytes) -> Reply | None:
+        """The whole reply, where ``data`` begins and ends it behind a head that was parsed before."""
+        if self._stream is not None or self._head_only:
+            return None
+        return self._heads.reply(data, self._max_body)
 
     def _read(self, data: bytes) -> None:
+        first = self._parser is None
+        if self._parser is None:
+            self._parser = httptools.HttpResponseParser(self)
+            self._informational = self._head_bytes = 0
+            self._begin()
+        self._feed(self._parser, data)
+        if self._complete and first and self._is_plain():
+            self._heads.keep(data, self._status, self._headers)
+
+    def _feed(self, parser: httptools.HttpResponseParser, data: bytes) -> None:
         if not self._status:
             self._head_bytes += len(data)
         try:
-            self._parser.feed_data(data)
+            parser.feed_data(data)
         except httptools.HttpParserUpgrade:
             self._wrong("switches to a protocol nobody asked for")
         except httptools.HttpParserError as error:
@@ -51,6 +68,11 @@ class ReplyReader:
             self._wrong("a head without end")
         if self._complete and self._decoding is not None:
             self._end_of_body()
+
+    def _is_plain(self) -> bool:
+        """Its head says how long it is, and nothing else that matters to who reads it."""
+        plain = self._length_known and self._keep_alive and not self._head_only and not self._coded
+        return plain and not self._informational and self._error is None
 
     def _end_of_body(self) -> None:
         if self._decoding is not None and self._stream is None and self._error is None:
@@ -92,6 +114,7 @@ class ReplyReader:
 
     def on_headers_complete(self) -> None:
         """Its head is there."""
+        assert self._parser is not None
         self._status = self._parser.get_status_code()
         self._keep_alive = self._parser.should_keep_alive()
         if not 100 <= self._status <= 599 or self._status == 101:
