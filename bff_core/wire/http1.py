@@ -61,14 +61,16 @@ class Http1Wire:
             encoded = encode_head(request, length, pool.fixed)
         connection = pool.take_proven() or await self._fresh(pool, until)
         promise = connection.ask_for_stream(encoded, request.method == "HEAD", max_body)
+        serial = connection.serial  # now, because the connection may be another's by the time we hear of the reply
         if not isinstance(body, bytes):
             connection.upload(body, length)
         try:
             stream = await self._until(until, connection, promise)
         except BaseException:
-            connection.abort()  # the head may have come, and whoever asked may have been cancelled all the same
+            if promise.kept:  # and whoever asked was cancelled all the same
+                await promise.result().close()
             raise
-        self._moments.at(until if body_until is None else body_until, partial(connection.body_late, connection.serial))
+        self._moments.at(until if body_until is None else body_until, partial(connection.body_late, serial))
         return stream
 
     async def _send_piecewise(

@@ -14,7 +14,7 @@ from bff_core.services.catalog import Catalog
 from bff_core.settings import GatewaySettings
 from bff_core.testing import SimulatedInternet
 
-__all__ = ["HOST", "Store", "Visit", "browser", "settings", "small_gateway"]
+__all__ = ["HOST", "Clients", "Store", "Visit", "browser", "settings", "small_gateway"]
 
 HOST = (b"host", b"gateway.test")
 

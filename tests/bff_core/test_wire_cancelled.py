@@ -162,6 +162,51 @@ async def test_work_that_is_cancelled_at_any_step_leaves_the_wire_whole(
         assert steps > 1 or kept
 
 
+async def test_who_leaves_takes_nothing_from_who_came_next_on_the_same_connection() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire(connections=4) as wire:
+        for steps in count():
+            await plain(wire, server.instance, "/first")
+            run = as_task(stream(wire, server.instance, "/leaves"))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            if run.done():
+                break
+            other = as_flight(plain(wire, server.instance, "/other"))  # which takes what is free before run is told
+            await cancelled_after(0, run)
+            async with asyncio.timeout(2):
+                while not other.done():
+                    await asyncio.sleep(0)
+            assert other.result() == b"ok"
+
+
+async def test_a_stream_that_is_over_does_not_end_who_came_next_on_the_same_connection() -> None:
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.06 if b"/other" in head else 0)
+            writer.write(said(b"ok"))
+
+    async with RawServer(script) as server, open_wire(connections=4) as wire:
+        for steps in count():
+            await plain(wire, server.instance, "/first")
+            opening = wire.stream(
+                server.instance, Request("GET", "/"), until=after(5), body_until=after(0.03), max_body=9
+            )
+            run = asyncio.ensure_future(opening)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            other = as_flight(plain(wire, server.instance, "/other"))
+            over = run.done()
+            found = await run
+            async with asyncio.timeout(2):
+                while not other.done():
+                    await asyncio.sleep(0.001)
+            assert other.result() == b"ok"
+            await found.close()
+            if over:
+                break
+
+
 async def test_many_who_leave_at_once_leave_the_wire_whole(ours: Terms) -> None:
     """As above, with others on the wire at the same time, who get their own replies and nobody else's."""
     room = 30

@@ -6,16 +6,20 @@ import socket
 import ssl
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import trustme
+from fastapi import APIRouter
 
 from bff_core.errors import TimedOut, Unreachable
+from bff_core.gateway import gateway
 from bff_core.wire import Reply, Request
 from bff_core.wire.terms import Terms
-from tests.bff_core.authority import authority, certificate, expired, serving, trusting
+from tests.bff_core.authority import certificate, expired, files_of, serving, trusting
 from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said
+from tests.bff_core.small_gateway import Clients, Store, browser, settings
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
 
@@ -145,7 +149,7 @@ async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def test_a_handshake_that_hangs_is_given_up_in_time_and_leaves_room(ours: Terms) -> None:
     async with RawServer(never) as hanging, open_wire(connections=1, terms=ours) as wire:
-        instance = type(hanging.instance)("shop", "https", "127.0.0.1", hanging.instance.port)
+        instance = replace(hanging.instance, scheme="https")
         for _ in range(2):
             until = after(0.1)
             with pytest.raises(TimedOut):
@@ -223,5 +227,19 @@ async def test_a_reader_who_is_slower_than_a_service_that_leaves_gets_all_of_its
         await stream.close()
 
 
-def test_no_two_authorities_are_the_same() -> None:
-    assert authority("ours").cert_pem.bytes() != authority("strangers").cert_pem.bytes()
+@pytest.mark.parametrize("wire", ["http1", "httpx"])
+async def test_a_gateway_calls_its_services_on_the_terms_of_its_settings(wire: str, tmp_path: Path) -> None:
+    router = APIRouter()
+
+    @router.get("/books")
+    async def books(store: Store) -> int:
+        return len(await store.catalog.products(["x"]))
+
+    json = said(b"[]", headers=b"content-type: application/json\r\n")
+    async with RawServer(json, tls=serving(certificate("catalog.test"), asks=True)) as server:
+        tls = files_of(tmp_path, "gateway.test") | {"server_name": "catalog.test"}
+        upstream = {"instances": [str(server.instance)], "wire": wire, "tls": tls, "compressed": True}
+        app = gateway(settings(upstreams={"catalog": upstream}), Clients, [router])
+        async with app.router.lifespan_context(app), browser(app) as client:
+            assert (await client.get("/books")).text == "0"
+        assert b"\r\naccept-encoding: gzip, br, zstd\r\n" in server.heads[0].lower()
