@@ -7,7 +7,6 @@
 """
 
 import asyncio
-import logging
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -21,10 +20,9 @@ from bff_core.edge.departure import ENDS_WORK
 from bff_core.edge.sizes import REFUSAL
 from bff_core.errors import GatewayError, HeadersTooLarge, TargetTooLong
 from bff_core.server.door import Door
+from bff_core.server.exchange import Exchange
 
 __all__ = ["ClientConnection"]
-
-_log = logging.getLogger("bff.server")
 
 _EXTENSIONS: Final[dict[str, Any]] = {ENDS_WORK: {}}
 _LINE: Final = 4  # bytes of a header line beside name and value: ": " and CRLF
@@ -46,7 +44,7 @@ class ClientConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._door = door
-        self._running: _Exchange | None = None
+        self._running: Exchange | None = None
         self._task: asyncio.Task[None] | None = None
         self._head_bytes = 0
         self._refusal: GatewayError | None = None
@@ -123,7 +121,7 @@ class ClientConnection(HttpToolsProtocol):
             scope["http_version"] = version
         _take_target(scope, self.url)
         scope["extensions"] = _EXTENSIONS if self._refusal is None else {**_EXTENSIONS, REFUSAL: {"why": self._refusal}}
-        self.cycle = _Exchange(
+        self.cycle = Exchange(
             scope=scope,
             transport=self.transport,
             flow=self.flow,
@@ -143,7 +141,7 @@ class ClientConnection(HttpToolsProtocol):
             self.pipeline.appendleft((self.cycle, self.app))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        assert isinstance(cycle, _Exchange)
+        assert isinstance(cycle, Exchange)
         if self._door.draining:
             cycle.keep_alive = False
         self._running = cycle
@@ -166,29 +164,6 @@ class ClientConnection(HttpToolsProtocol):
     def _refuse(self, why: GatewayError) -> None:
         if self._refusal is None:
             self._refusal = why
-
-
-class _Exchange(RequestResponseCycle):
-    """One request and its reply."""
-
-    async def run_asgi(self, app: ASGIApp) -> None:  # type: ignore[override]
-        """Answer it. What the app raises was its last word: the front door has drawn whatever could be drawn."""
-        try:
-            await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]  # uvicorn's words for the same
-            whole = self.response_complete
-        except asyncio.CancelledError:
-            whole = self.response_complete or self.disconnected  # or the server stops, and can wait no longer
-        except Exception as error:  # noqa: BLE001  the last one who could do anything about it
-            _log.error("a reply was broken off", exc_info=error)
-            whole = False
-        finally:
-            self.on_response = _nothing  # or connection and exchange are a cycle
-        if not whole and not self.disconnected:
-            self.transport.abort()
-
-
-def _nothing() -> None:
-    """Nobody waits for the end of this reply any more."""
 
 
 def _take_target(scope: Any, target: bytes) -> None:

@@ -92,7 +92,7 @@ class Http1Wire:
             await pool.empty.wait()
 
     def _until(self, until: float, connection: Connection, promise: Promise[T]) -> Promise[T]:
-        self._moments.at(until, partial(connection.late, connection.serial))
+        connection.watch(self._moments, until)
         return promise
 
     def _open(self, instance: Instance) -> InstancePool:

@@ -7,9 +7,12 @@ next reply begins.
 import asyncio
 import select
 from collections.abc import AsyncIterable
+from functools import partial
+from math import inf
 from typing import Any, Protocol, cast
 
 from bff_core.errors import GatewayError, StaleConnection, TimedOut, TooLate, Unreachable
+from bff_core.moments import Moments
 from bff_core.wire.contract import Instance, Reply
 from bff_core.wire.known_heads import KnownHeads
 from bff_core.wire.promise import Promise
@@ -48,6 +51,7 @@ class Connection(ReplyReader, asyncio.Protocol):
         self.closed = False
         self.reused = False
         self.serial = 0
+        self._until = self._watched = inf
         self.idle_since = 0.0
 
     def ask(self, request: bytes, head_only: bool, max_body: int) -> Promise[Reply]:
@@ -65,10 +69,25 @@ class Connection(ReplyReader, asyncio.Protocol):
         if self._busy:
             self._upload = Upload(self, body, length)
 
-    def late(self, serial: int) -> None:
-        """What was promised in exchange ``serial``, a whole reply or the head of one, should be there by now."""
-        if serial == self.serial and self._promise is not None:
+    def watch(self, moments: Moments, until: float) -> None:
+        """See to it that what is promised, a whole reply or the head of one, is there by ``until``, or never."""
+        self._until = until
+        if until < self._watched:
+            self._watched = until
+            moments.at(until, partial(self._look, moments))
+
+    def _look(self, moments: Moments) -> None:
+        # one moment for many exchanges: most are over long before, and then there is another one to wait for
+        now = self._loop.time()
+        if now < self._watched:
+            return  # an earlier one was asked for since, and has come
+        self._watched = inf
+        if self._promise is None:
+            return
+        if now >= self._until:
             self._fail(self._too_late("no reply in time"))
+        else:
+            self.watch(moments, self._until)
 
     def body_late(self, serial: int) -> None:
         """The body of exchange ``serial`` should be there by now."""

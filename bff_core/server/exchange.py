@@ -1,0 +1,116 @@
+"""One request of a client and its reply: uvicorn's, with the reply written at once where it is there at once.
+
+uvicorn writes head and body apart, which is two system calls and two packets, and looks into every header with two
+regular expressions.
+"""
+
+import asyncio
+import logging
+from typing import Any, Final
+
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+__all__ = ["Exchange"]
+
+_log = logging.getLogger("bff.server")
+
+_BODILESS: Final = frozenset({204, 304})
+
+
+class Exchange(RequestResponseCycle):
+    """uvicorn makes one for each request; ``send`` and ``receive`` are what the app gets."""
+
+    _head = b""
+    """What was not written yet: a head that says how long its body is waits for it."""
+
+    async def run_asgi(self, app: ASGIApp) -> None:  # type: ignore[override]
+        """Answer it. What the app raises was its last word: the front door has drawn whatever could be drawn."""
+        try:
+            await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]  # uvicorn's words for the same
+            whole = self.response_complete
+        except asyncio.CancelledError:
+            whole = self.response_complete or self.disconnected  # or the server stops, and can wait no longer
+        except Exception as error:  # noqa: BLE001  the last one who could do anything about it
+            _log.error("a reply was broken off", exc_info=error)
+            whole = False
+        finally:
+            self.on_response = _nothing  # or connection and exchange are a cycle
+        if not whole and not self.disconnected:
+            self.transport.abort()
+
+    async def send(self, message: Any) -> None:
+        """What the app says: a head, then pieces of a body. ``RuntimeError`` for what is no reply."""
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._begin(message["status"], message.get("headers", ()))
+        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
+            self._go_on(message.get("body", b""), message.get("more_body", False))
+        else:
+            raise RuntimeError(f"{message['type']!r} has no place in a reply here")
+
+    def _begin(self, status: int, headers: Any) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines = [STATUS_LINE[status][:-2]]
+        for given, value in (*self.default_headers, *headers):
+            name = given.lower()
+            if not self._means_close(name, value):
+                lines.append(name + b": " + value)
+        if not self.keep_alive:
+            lines.append(b"connection: close")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked")
+        head = b"\r\n".join(lines)
+        breaks = len(lines) - 1
+        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
+            raise RuntimeError("a header of the reply holds a line break or a NUL")
+        self._head = head + b"\r\n\r\n"
+        if self.chunked_encoding is not False:
+            self._write(b"")
+
+    def _means_close(self, name: bytes, value: bytes) -> bool:
+        """Take from a header what matters to the connection."""
+        if name == b"content-length":
+            self.expected_content_length = int(value)
+            self.chunked_encoding = False
+        elif name == b"transfer-encoding" and value.lower() == b"chunked":
+            self.chunked_encoding = True
+        elif name == b"connection" and b"close" in value.lower():
+            self.keep_alive = False
+            return True
+        return False
+
+    def _go_on(self, body: bytes, more: bool) -> None:
+        if self.scope["method"] == "HEAD":
+            self.expected_content_length = 0
+            self._write(b"")
+        elif self.chunked_encoding:
+            self._write((b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n"))
+        else:
+            self.expected_content_length -= len(body)
+            if self.expected_content_length < 0 or (self.expected_content_length and not more):
+                raise RuntimeError("a body that is not as long as its content-length")
+            self._write(body)
+        if not more:
+            self._end()
+
+    def _write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        if head or data:
+            self.transport.write(head + data)
+
+    def _end(self) -> None:
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
+def _nothing() -> None:
+    """Nobody waits for the end of this reply any more."""
