@@ -7,6 +7,7 @@ handed it. Moments are seconds of the running loop's clock, so that virtual time
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from math import inf
+from typing import Any
 
 __all__ = ["RequestContext", "current", "enter", "leave"]
 
@@ -24,10 +25,12 @@ class RequestContext:
     until: float = inf
     wanted: frozenset[str] | None = None
     outcomes: dict[str, str] = field(default_factory=dict)
+    told: Any = None
+    """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
 
     def narrowed(self, until: float) -> "RequestContext":
         """The same request as a part of its page sees it: due by ``until``, and a composition inside it is its own."""
-        return RequestContext(self.request_id, self.started, min(self.until, until))
+        return RequestContext(self.request_id, self.started, min(self.until, until), told=self.told)
 
 
 _current: ContextVar[RequestContext] = ContextVar("request")

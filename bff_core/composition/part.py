@@ -31,34 +31,22 @@ class Part(Generic[T]):
     page failed with.
     """
 
-    __slots__ = (
-        "_awaited",
-        "_error",
-        "_page",
-        "_value",
-        "default",
-        "done",
-        "missing",
-        "name",
-        "required",
-        "started",
-        "until",
-        "work",
-    )
+    missing: Reason | None = None
+    started = False
+    done = False
+    """It has its value, its reason, or its share in what the page failed with."""
+
+    _value: T
+    _error: BaseException | None = None
+    _awaited: asyncio.Future[None] | None = None
 
     def __init__(self, name: str, work: Awaitable[T], *, required: bool, default: T, until: float, page: Page) -> None:
         self.name = name
         self.required = required
         self.default = default
         self.until = until
-        self.missing: Reason | None = None
-        self.started = self.done = False
-        """``done``: it has its value, its reason, or its share in what the page failed with."""
         self.work: Awaitable[T] | None = work
         self._page = page
-        self._value: T | None = None
-        self._error: BaseException | None = None
-        self._awaited: asyncio.Future[None] | None = None
 
     @property
     def value(self) -> T:
@@ -67,7 +55,7 @@ class Part(Generic[T]):
             raise asyncio.InvalidStateError(f"part {self.name} is not there yet")
         if self._error is not None:
             raise self._error
-        return self._value  # type: ignore[return-value]  # settled with a T
+        return self._value
 
     def __await__(self) -> Generator[Any, None, T]:
         self.start()

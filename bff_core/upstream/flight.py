@@ -23,18 +23,18 @@ def _nobody(_: object) -> None:
 class Flight(Generic[T]):
     """The one run of a coroutine that awaits promises, or futures of asyncio, and nothing that asks for a task."""
 
-    __slots__ = ("_context", "_error", "_landed", "_life", "_passenger", "_value", "_waiting")
+    _waiting: Any = None
+    _landed = False
+    _error: BaseException | None = None
+    _value: T
 
     def __init__(
         self, life: Coroutine[Any, Any, T], context: Context, passenger: Callable[["Flight[T]"], None]
     ) -> None:
         self._life = life
-        self._context = context
+        self._run = context.run
+        self._send: Callable[[None], Any] = life.send
         self._passenger = passenger
-        self._waiting: Any = None
-        self._landed = False
-        self._value: T | None = None
-        self._error: BaseException | None = None
 
     def start(self) -> None:
         """Run until the first promise. ``passenger`` is called once it has landed, perhaps before this returns."""
@@ -53,33 +53,51 @@ class Flight(Generic[T]):
         """What it came to."""
         if self._error is not None:
             raise self._error
-        return self._value  # type: ignore[return-value]  # landed with a T
+        return self._value
 
     def _go_on(self, _: object = None) -> None:
         try:
-            waiting = self._context.run(self._life.send, None)
+            waiting = self._run(self._send, None)
         except StopIteration as end:
-            self._land(end.value, None)
+            self._value = end.value
+            self._land()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
-            self._land(None, error)
+            self._error = error
+            self._land()
         else:
-            self._wait_for(waiting)
+            if isinstance(waiting, Promise):
+                waiting._asyncio_future_blocking = False
+                self._waiting = waiting
+                waiting.then(self._go_on)
+            else:
+                self._wait_for(waiting)
 
     def _wait_for(self, waiting: Any) -> None:
         if waiting is None:  # a bare yield: asyncio.sleep(0)
-            asyncio.get_running_loop().call_soon(self._go_on)
-            return
-        waiting._asyncio_future_blocking = False
-        self._waiting = waiting
-        if isinstance(waiting, Promise):
-            waiting.then(self._go_on)
+            loop = asyncio.get_running_loop()
+            turn: Promise[None] = Promise(loop, self._interrupt)
+            self._waiting = turn
+            loop.call_soon(turn.keep, None)
+            turn.then(self._go_on)
         else:
+            waiting._asyncio_future_blocking = False
+            self._waiting = waiting
             waiting.add_done_callback(self._go_on)
 
-    def _land(self, value: T | None, error: BaseException | None) -> None:
-        self._landed, self._waiting = True, None
-        self._value, self._error = value, error
+    def _interrupt(self) -> None:
+        # a bare yield hears of nothing by itself, so that what is sent to it next must be what ends it
+        send, throw = self._send, self._life.throw
+
+        def raise_there(_: None) -> Any:
+            self._send = send
+            return throw(asyncio.CancelledError())
+
+        self._send = raise_there
+
+    def _land(self) -> None:
+        self._landed = True
+        self._waiting = None
         passenger, self._passenger = self._passenger, _nobody  # or whoever keeps us and is told by us is a cycle
         passenger(self)

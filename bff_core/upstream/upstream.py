@@ -11,12 +11,14 @@ from bff_core.upstream.call import Call
 from bff_core.upstream.tally import Tally
 from bff_core.upstream.verdict import Verdict, judge
 from bff_core.wire import Instance, Request, Wire
+from bff_core.wire.header_lines import HeaderLines
 
 __all__ = ["Upstream"]
 
 T = TypeVar("T")
 
 _HASTY: Final = 0.1  # seconds
+_TICK: Final = 0.001  # seconds: what upstreams are told in
 
 
 class Upstream:
@@ -28,7 +30,7 @@ class Upstream:
         self.balancer = RoundRobin([Instance.parse(name, url) for url in settings.instances])
         self.tally = Tally()
         self._wire = wire
-        self._agent = (b"user-agent", agent.encode("ascii"))
+        self._always = HeaderLines.of((b"user-agent", agent.encode("ascii")), (b"accept", b"application/json")).encoded
 
     async def answer(self, call: Call[T], context: RequestContext, deadline: float) -> T:
         """Look, admit, pick, attempt, record, and perhaps again, for the request ``context`` before ``deadline``.
@@ -69,11 +71,14 @@ class Upstream:
         return Verdict.FAILURE if ran > max(_HASTY, self.settings.timeout / 2) else Verdict.OURS
 
     def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
-        headers = (
-            self._agent,
-            (b"accept", b"application/json"),
-            (b"x-request-id", context.request_id.encode("ascii")),
-            (b"x-request-timeout-ms", b"%d" % max(1, left * 1000)),  # relative, because clocks differ
-            *call.headers,
-        )
+        told = context.told or _tell(context)
+        # relative, because clocks differ
+        lines = self._always + told.encoded + b"x-request-timeout-ms: %d\r\n" % (left * 1000 if left > _TICK else 1)
+        headers = HeaderLines(lines) + HeaderLines.of(*call.headers) if call.headers else HeaderLines(lines)
         return Request(call.endpoint.method, call.target, headers)
+
+
+def _tell(context: RequestContext) -> HeaderLines:
+    """What every upstream is told of a request, whoever it is."""
+    told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")))
+    return told

@@ -5,9 +5,11 @@ deadlines of pages are the caller's. Moments (``until``) are seconds of the runn
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import urlsplit
+
+from bff_core.wire.header_lines import NO_HEADERS
 
 __all__ = ["MAX_HEADERS", "MAX_HEADER_BLOCK", "Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]
 
@@ -24,6 +26,13 @@ class Instance:
     scheme: str
     host: str
     port: int
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.upstream, self.scheme, self.host, self.port)))
+
+    def __hash__(self) -> int:
+        return self._hash  # worked out once, because every call looks for the connections of its instance
 
     @classmethod
     def parse(cls, upstream: str, url: str) -> "Instance":
@@ -41,7 +50,7 @@ class Instance:
         return f"{self.scheme}://{host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen, here and below, because making one takes three times as long then
 class Request:
     """What is sent. ``target`` is path and query, already percent-encoded; header names are lower case.
 
@@ -51,11 +60,11 @@ class Request:
 
     method: str
     target: str
-    headers: Sequence[tuple[bytes, bytes]] = ()
+    headers: Sequence[tuple[bytes, bytes]] = NO_HEADERS
     body: bytes | AsyncIterable[bytes] = b""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """What came back, whole. Header names are lower case."""
 

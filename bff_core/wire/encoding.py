@@ -1,37 +1,32 @@
 """A request as bytes on the wire of HTTP/1.1, checked so that no value can become a line of its own."""
 
-from collections.abc import Sequence
+import re
+from typing import Final
 
 from bff_core.errors import Unreachable
 from bff_core.wire.contract import Instance, Request
+from bff_core.wire.header_lines import HeaderLines
 from bff_core.wire.terms import Terms
 
 __all__ = ["declared_length", "encode", "encode_head", "fixed_lines"]
 
+_WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
+_START: Final = re.compile(r"[A-Z]+ [!-~]+")  # method, one blank, and a target without any
 
-def encode(request: Request, body: bytes, fixed: Sequence[bytes]) -> bytes:
+
+def encode(request: Request, body: bytes, fixed: bytes) -> bytes:
     """Request line, headers (those of ``fixed_lines`` with them) and body.
 
     Raises ``ValueError`` where a value holds CR, LF or NUL: a bug of ours.
     """
-    lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), *fixed]
-    lines += [name + b": " + value for name, value in request.headers]
     if body or request.method not in _WITHOUT_BODY:
-        lines.append(b"content-length: %d" % len(body))
-    head = b"\r\n".join(lines)
-    _check(head, lines)
-    return head + b"\r\n\r\n" + body
+        return _head(request, fixed) + b"content-length: %d\r\n\r\n" % len(body) + body
+    return _head(request, fixed) + b"\r\n"
 
 
-def encode_head(request: Request, length: int | None, fixed: Sequence[bytes]) -> bytes:
+def encode_head(request: Request, length: int | None, fixed: bytes) -> bytes:
     """The head of a request whose body comes piece by piece. Raises ``ValueError`` as ``encode`` does."""
-    lines = [f"{request.method} {request.target} HTTP/1.1".encode("ascii"), *fixed]
-    lines += [name + b": " + value for name, value in request.headers]
-    if length is None:
-        lines.append(b"transfer-encoding: chunked")
-    head = b"\r\n".join(lines)
-    _check(head, lines)
-    return head + b"\r\n\r\n"
+    return _head(request, fixed) + (b"transfer-encoding: chunked\r\n\r\n" if length is None else b"\r\n")
 
 
 def declared_length(request: Request) -> int | None:
@@ -42,19 +37,18 @@ def declared_length(request: Request) -> int | None:
     return int(lengths[0]) if lengths else None
 
 
-def fixed_lines(instance: Instance, terms: Terms) -> tuple[bytes, bytes]:
+def fixed_lines(instance: Instance, terms: Terms) -> bytes:
     """The headers that every request to ``instance`` has. Raises ``Unreachable`` for a host that is none."""
-    return b"host: " + _host(instance), b"accept-encoding: " + terms.accept_encoding
+    return HeaderLines.of((b"host", _host(instance)), (b"accept-encoding", terms.accept_encoding)).encoded
 
 
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
-
-
-def _check(head: bytes, lines: Sequence[bytes]) -> None:
-    breaks = len(lines) - 1
-    whole = head.count(b"\n") == breaks and head.count(b"\r") == breaks and b"\0" not in head
-    if not whole or lines[0].count(b" ") != 2:
-        raise ValueError("the target or a header holds a line break, a NUL or a blank that does not belong there")
+def _head(request: Request, fixed: bytes) -> bytes:
+    start = f"{request.method} {request.target}"
+    if not _START.fullmatch(start):
+        raise ValueError("the target or the method holds a line break, a NUL or a blank that does not belong there")
+    headers = request.headers
+    lines = headers.encoded if isinstance(headers, HeaderLines) else HeaderLines.of(*headers).encoded
+    return start.encode("ascii") + b" HTTP/1.1\r\n" + fixed + lines
 
 
 def _host(instance: Instance) -> bytes:

@@ -33,17 +33,19 @@ class Http1Wire:
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
         pool = self._pools.get(instance) or self._open(instance)
-        if not isinstance(request.body, bytes):
-            return await self._send_piecewise(pool, request, request.body, until, max_body)
-        encoded = encode(request, request.body, pool.fixed)
-        head_only = request.method == "HEAD"
-        connection = pool.take() if request.method in _SAFE else pool.take_proven()
+        body, method = request.body, request.method
+        if not isinstance(body, bytes):
+            return await self._send_piecewise(pool, request, body, until, max_body)
+        encoded = encode(request, body, pool.fixed)
+        head_only, safe = method == "HEAD", method in _SAFE
+        connection = pool.take() if safe else pool.take_proven()
         if connection is not None:
             try:
-                return await self._until(until, connection, connection.ask(encoded, head_only, max_body))
+                connection.watch(self._moments, until)
+                return await connection.ask(encoded, head_only, max_body)
             except StaleConnection:
                 # closed by the peer while it was idle, before it saw anything: no failure of the call, and once
-                if request.method not in _SAFE:
+                if not safe:
                     raise
         connection = await self._fresh(pool, until)
         return await self._until(until, connection, connection.ask(encoded, head_only, max_body))

@@ -151,10 +151,12 @@ class Connection(ReplyReader, asyncio.Protocol):
             return
         if not self._answered:
             self._answered = True
-            if (reply := self._known(data)) is not None:
-                self._keep_alive = True
-                self._finish(reply)
-                return
+            if self._stream is None and not self._head_only:
+                reply = self._heads.reply(data, self._max_body)
+                if reply is not None:
+                    self._keep_alive = True
+                    self._finish(reply)
+                    return
         self._read(data)
         self._go_on()
 
@@ -222,18 +224,19 @@ class Connection(ReplyReader, asyncio.Protocol):
             self._finish(None if self._stream is not None else self._whole())
 
     def _finish(self, reply: Reply | None) -> None:
-        assert self._transport is not None
+        transport = self._transport
+        assert transport is not None
         self._busy = False
-        sent = self._upload is None and not self._transport.get_write_buffer_size()
-        if self._keep_alive and sent and not self.closed:
+        if self._upload is not None or transport.get_write_buffer_size():
+            self.abort()  # the peer has answered what it did not want to hear to the end, and may never read the rest
+        elif self._keep_alive and not self.closed:
             self.reused = True
             self._pool.released(self)
-        elif sent:
+        else:
             self.closed = True
-            self._transport.close()
-        else:  # the peer has answered what it did not want to hear to the end, and may never read the rest
-            self.abort()
-        promise, stream, self._promise, self._stream = self._promise, self._stream, None, None
+            transport.close()
+        promise, stream = self._promise, self._stream
+        self._promise = self._stream = None
         if stream is not None:
             stream.end(None)
         elif promise is not None:

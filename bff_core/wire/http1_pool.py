@@ -34,12 +34,12 @@ class InstancePool:
 
     def take(self) -> Connection | None:
         """The connection used last, so that the others may grow old and go."""
-        fresh_since = self._now() - _IDLE
-        while self._idle:
-            connection = self._idle.pop()
+        idle = self._idle
+        while idle:
+            connection = idle.pop()
             if connection.closed:
                 continue
-            if connection.idle_since >= fresh_since:
+            if connection.idle_since + _IDLE >= self._now():
                 return connection
             connection.abort()
         return None

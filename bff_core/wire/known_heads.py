@@ -31,10 +31,12 @@ class KnownHeads:
         """The reply that ``data`` is as a whole, where its head is known."""
         end = data.find(b"\r\n\r\n") + 4
         head = self._heads.get(data[:end])
-        if head is None or len(data) != end + head[2] or head[2] > max_body:
-            return None
-        self._found += 1
-        return Reply(head[0], head[1], data[end:])
+        if head is not None:
+            status, headers, length = head
+            if len(data) == end + length and length <= max_body:
+                self._found += 1
+                return Reply(status, headers, data[end:])
+        return None
 
     def keep(self, data: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """``data`` was one whole reply, of which the connection was kept: its head declares how long it is."""

@@ -17,16 +17,16 @@ T = TypeVar("T")
 class Promise(Generic[T]):
     """Kept or broken once, awaited by one. ``forget`` is called when the one who waits gives up."""
 
-    __slots__ = ("_asyncio_future_blocking", "_error", "_forget", "_then", "_value", "done", "loop")
+    # on the class, because there is one for each call, and most of it stays as it is
+    done = False
+    _asyncio_future_blocking = False
+    _then: Callable[[], object] | None = None
+    _error: BaseException | None = None
+    _value: T
 
     def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], object]) -> None:
         self.loop = loop
-        self.done = False
-        self._asyncio_future_blocking = False
-        self._forget: Callable[[], object] = forget
-        self._then: Callable[[], object] | None = None
-        self._value: T | None = None
-        self._error: BaseException | None = None
+        self._forget = forget
 
     def keep(self, value: T) -> None:
         """Bring the result, and go on with whoever waits for it."""
@@ -59,7 +59,7 @@ class Promise(Generic[T]):
         """What was brought."""
         if self._error is not None:
             raise self._error
-        return self._value  # type: ignore[return-value]  # kept with a T
+        return self._value
 
     def __await__(self) -> Generator["Promise[T]", None, T]:
         if not self.done:

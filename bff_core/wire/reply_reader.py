@@ -39,12 +39,6 @@ class ReplyReader:
         self._complete = False
         self._error: UpstreamError | None = None
 
-    def _known(self, data: bytes) -> Reply | None:
-        """The whole reply, where ``data`` begins and ends it behind a head that was parsed before."""
-        if self._stream is not None or self._head_only:
-            return None
-        return self._heads.reply(data, self._max_body)
-
     def _read(self, data: bytes) -> None:
         first = self._parser is None
         if self._parser is None:
