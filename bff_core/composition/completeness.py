@@ -21,5 +21,4 @@ class Completeness:
 
     def parameters(self) -> Iterable[tuple[str, str]]:
         """Each part with its parameters in the list of ``Page-Parts`` (RFC 9651)."""
-        for name, why in self.parts:
-            yield name, "" if why is None else f";missing={why}"
+        return [(name, "" if why is None else f";missing={why}") for name, why in self.parts]

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import re
 from collections.abc import Awaitable
-from functools import cache, partial
+from functools import lru_cache
 from math import inf, isinf
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar, overload
@@ -40,6 +40,7 @@ class Composition:
         self._stop = self._context.started + (self._context.until - self._context.started) * _SHARE_FOR_WAITING
         self._parts: dict[str, Part[Any]] = {}
         self._work: dict[Part[Any], asyncio.Task[None] | Flight[Any]] = {}
+        self._tasks: list[asyncio.Task[None]] = []
         self._failure: Exception | None = None
         self._under_way = 0
         self._settled: asyncio.Future[None] | None = None
@@ -71,7 +72,7 @@ class Composition:
     @property
     def completeness(self) -> Completeness:
         """Which parts are there, and why the others are not; for views that show it."""
-        return self._completeness or Completeness(tuple((part.name, part.missing) for part in self._parts.values()))
+        return self._completeness or Completeness(tuple([(part.name, part.missing) for part in self._parts.values()]))
 
     async def __aenter__(self) -> Self:
         return self
@@ -101,7 +102,8 @@ class Composition:
         if self._failure is not None:
             part.fail(self._failure)
         elif required or wanted is None or name in wanted:
-            part.start()
+            part.started = True
+            self.begin(part)
         return part
 
     def begin(self, part: Part[Any]) -> None:
@@ -109,12 +111,14 @@ class Composition:
         self._under_way += 1
         work = part.work
         if isinstance(work, Call):
+            part.work = None
             until = min(part.until, self._context.until)
-            flight = self._work[part] = work.flight(self._context, until, partial(self._landed, part))
+            flight = self._work[part] = work.flight(self._context, until, part.landed)
             flight.start()
         else:
-            self._work[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")
-        if not part.done:
+            task = self._work[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")
+            self._tasks.append(task)
+        if part.until < self._due and not part.done:
             self._watch(part.until)
 
     def settled(self) -> None:
@@ -123,23 +127,17 @@ class Composition:
         if not self._under_way and self._settled is not None and not self._settled.done():
             self._settled.set_result(None)
 
-    def _landed(self, part: Part[Any], flight: Flight[Any]) -> None:
-        try:
-            part.settle(flight.result())
-        except BaseException as error:  # noqa: BLE001  looked at one by one
-            self._settle(part, error)
-
     async def _run(self, part: Part[Any]) -> None:
         enter(self._context.narrowed(part.until))  # in this task's own copy of the surroundings
         try:
             part.settle(await part.take())
         except BaseException as error:
-            self._settle(part, error)
+            self.ended(part, error)
             if isinstance(error, asyncio.CancelledError):
                 raise
 
-    def _settle(self, part: Part[Any], error: BaseException) -> None:
-        """What becomes of a part, and of the page, when the part's work ended with ``error``."""
+    def ended(self, part: Part[Any], error: BaseException) -> None:
+        """See ``part.Page``. What becomes of the part, and of the page."""
         match error:
             case GatewayError():
                 self._lose(part, error)
@@ -175,10 +173,9 @@ class Composition:
 
     def _watch(self, due: float) -> None:
         """See to it that the one timer fires when the next part is due."""
-        if due < self._due:
-            if self._timer:
-                self._timer.cancel()
-            self._due, self._timer = due, self._loop.call_at(due, self._expire)
+        if self._timer:
+            self._timer.cancel()
+        self._due, self._timer = due, self._loop.call_at(due, self._expire)
 
     def _expire(self) -> None:
         now = self._loop.time() + _CLOCK_STEP
@@ -187,7 +184,9 @@ class Composition:
             if part.until <= now and not part.done:
                 self._lose(part, TooLate(f"part {part.name} was not there in time"))
                 work.cancel()
-        self._watch(min((part.until for part in self._work if not part.done), default=inf))
+        due = min((part.until for part in self._work if not part.done), default=inf)
+        if due < inf:
+            self._watch(due)
 
     async def _end(self) -> None:
         self._ended = True
@@ -195,26 +194,31 @@ class Composition:
             self._timer.cancel()
             self._timer = None
         for part in self._parts.values():
-            part.close()
+            if part.work is not None:
+                part.close()
             if not part.started:
                 part.miss(Reason.SKIPPED)
-        for work in self._work.values():
-            if not work.done():
+        if self._under_way:
+            for work in self._work.values():
                 work.cancel()
-        # a flight that is cancelled has ended; a task has some cleaning up to do
-        running = [work for work in self._work.values() if isinstance(work, asyncio.Task) and not work.done()]
-        if running:
-            left = self._context.until - self._loop.time()
-            _, stuck = await asyncio.wait(running, timeout=None if isinf(left) else max(0.0, left))
-            for task in stuck:
-                _log.warning("%s ignores its cancellation", task.get_name())
+        if self._tasks:
+            await self._tasks_over()
         self._completeness = self.completeness
         # or page, parts and flights are a cycle, and live until the collector comes
         self._parts.clear()
         self._work.clear()
 
+    async def _tasks_over(self) -> None:
+        # a flight that is cancelled has ended; a task has some cleaning up to do
+        running = [task for task in self._tasks if not task.done()]
+        if running:
+            left = self._context.until - self._loop.time()
+            _, stuck = await asyncio.wait(running, timeout=None if isinf(left) else max(0.0, left))
+            for task in stuck:
+                _log.warning("%s ignores its cancellation", task.get_name())
 
-@cache
+
+@lru_cache(maxsize=1024)
 def _is_token(name: str) -> bool:
     return bool(_TOKEN.fullmatch(name))
 

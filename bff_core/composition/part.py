@@ -6,6 +6,7 @@ from inspect import iscoroutine
 from typing import Any, Generic, Protocol, TypeVar
 
 from bff_core.errors import Reason
+from bff_core.upstream import Flight
 
 __all__ = ["Page", "Part"]
 
@@ -21,6 +22,10 @@ class Page(Protocol):
 
     def settled(self) -> None:
         """A part whose work was begun is done."""
+        ...
+
+    def ended(self, part: "Part[Any]", error: BaseException) -> None:
+        """The work of a part ended with ``error``."""
         ...
 
 
@@ -77,6 +82,13 @@ class Part(Generic[T]):
         assert self.work is not None
         work, self.work = self.work, None
         return work
+
+    def landed(self, flight: Flight[T]) -> None:
+        """Its work was a call, which is over."""
+        if flight.error is None:
+            self.settle(flight.result())
+        else:
+            self._page.ended(self, flight.error)
 
     def close(self) -> None:
         """Let go of work that was not wanted, or stopped before it ran, without a warning."""

@@ -1,5 +1,7 @@
 """What a reply says about its completeness: ``Page-Parts``, a list of RFC 9651, and that it is not to be kept."""
 
+from collections.abc import Mapping
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.context import current
@@ -21,12 +23,19 @@ class PageParts:
 
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start" and context.outcomes:
-                parts = ", ".join(name + parameters for name, parameters in context.outcomes.items())
-                missing = any(outcome and outcome != _SKIPPED for outcome in context.outcomes.values())
+                parts, missing = _told(context.outcomes)
                 kept = b"no-store" if missing else b"no-cache"  # nobody knows yet how long its parts stay fresh
                 message["headers"] = [*message["headers"], (b"page-parts", parts.encode("ascii"))]
-                if not any(name == b"cache-control" for name, _ in message["headers"]):
+                if b"cache-control" not in dict(message["headers"]):
                     message["headers"].append((b"cache-control", kept))
             await send(message)
 
         await self._app(scope, receive, completed)
+
+
+def _told(outcomes: Mapping[str, str]) -> tuple[str, bool]:
+    """The list, and whether anything that was asked for is missing."""
+    if not any(outcomes.values()):
+        return ", ".join(outcomes), False
+    missing = any(outcome and outcome != _SKIPPED for outcome in outcomes.values())
+    return ", ".join(name + parameters for name, parameters in outcomes.items()), missing

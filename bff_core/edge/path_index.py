@@ -40,6 +40,25 @@ class PathIndex(Generic[T]):
 
     def find(self, path: str) -> tuple[dict[str, str], T] | None:
         """What ``path`` leads to, and what stands in the holes."""
+        node, values = self._root, list[str]()
+        for segment in path.split("/"):
+            literal, hole = node.next.get(segment), node.next.get(_HOLE)
+            if hole is None or not segment:
+                if literal is None:
+                    return None
+                node = literal
+            elif literal is None:
+                node = hole
+                values.append(segment)
+            else:
+                return self._search(path)
+        if node.found is None:
+            return None
+        _, holes, found = node.found
+        return dict(zip(holes, values, strict=True)), found
+
+    def _search(self, path: str) -> tuple[dict[str, str], T] | None:
+        """The same where a segment may be taken as it is, or as what stands in a hole."""
         best: tuple[int, tuple[str, ...], T] | None = None
         values: list[str] = []
         branches: list[tuple[_Node[T], list[str]]] = [(self._root, [])]

@@ -27,7 +27,7 @@ class SecurityHeaders:
         async def completed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = [*message["headers"], *_ALWAYS]
-                if not any(name.lower() == _CONTENT_SECURITY_POLICY for name, _ in headers):
+                if _CONTENT_SECURITY_POLICY not in dict(headers):
                     headers.append(_DATA_ONLY)
                 message["headers"] = headers
             await send(message)

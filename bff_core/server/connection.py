@@ -109,8 +109,11 @@ class ClientConnection(HttpToolsProtocol):
         self._head_bytes += len(name) + len(value) + _LINE
         if self._head_bytes > limits.header_block or len(self.headers) >= limits.headers:
             self._refuse(HeadersTooLarge(f"over {limits.headers} headers or {limits.header_block} bytes"))
-        else:
-            super().on_header(name, value)
+            return
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Its head is there, or as much of it as we take."""

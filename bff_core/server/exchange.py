@@ -6,6 +6,7 @@ regular expressions.
 
 import asyncio
 import logging
+import re
 from typing import Any, Final
 
 from starlette.types import ASGIApp
@@ -13,9 +14,15 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 
 __all__ = ["Exchange"]
 
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 _log = logging.getLogger("bff.server")
 
 _BODILESS: Final = frozenset({204, 304})
+_OF_THE_CONNECTION: Final = frozenset({b"content-length: ", b"transfer-encoding: ", b"connection: "})
+_BEGINNINGS: Final[dict[bytes, bytes]] = {}
+"""Of header lines, by the name that the app gives: an app has a few names, and says them all the time."""
+
+_MOST_BEGINNINGS: Final = 1000  # for one that makes them up
 
 
 class Exchange(RequestResponseCycle):
@@ -56,10 +63,10 @@ class Exchange(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         lines = [STATUS_LINE[status][:-2]]
-        for given, value in (*self.default_headers, *headers):
-            name = given.lower()
-            if not self._means_close(name, value):
-                lines.append(name + b": " + value)
+        for name, value in (*self.default_headers, *headers):
+            beginning = _BEGINNINGS.get(name) or _beginning(name)
+            if beginning not in _OF_THE_CONNECTION or self._takes(beginning, value):
+                lines.append(beginning + value)
         if not self.keep_alive:
             lines.append(b"connection: close")
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
@@ -73,17 +80,17 @@ class Exchange(RequestResponseCycle):
         if self.chunked_encoding is not False:
             self._write(b"")
 
-    def _means_close(self, name: bytes, value: bytes) -> bool:
-        """Take from a header what matters to the connection."""
-        if name == b"content-length":
+    def _takes(self, beginning: bytes, value: bytes) -> bool:
+        """Learn from a header that matters to the connection; whether it is to be sent."""
+        if beginning == b"content-length: ":
             self.expected_content_length = int(value)
             self.chunked_encoding = False
-        elif name == b"transfer-encoding" and value.lower() == b"chunked":
+        elif beginning == b"transfer-encoding: " and value.lower() == b"chunked":
             self.chunked_encoding = True
-        elif name == b"connection" and b"close" in value.lower():
+        elif beginning == b"connection: " and b"close" in value.lower():
             self.keep_alive = False
-            return True
-        return False
+            return False
+        return True
 
     def _go_on(self, body: bytes, more: bool) -> None:
         if self.scope["method"] == "HEAD":
@@ -110,6 +117,15 @@ class Exchange(RequestResponseCycle):
         if not self.keep_alive:
             self.transport.close()
         self.on_response()
+
+
+def _beginning(name: bytes) -> bytes:
+    if len(_BEGINNINGS) >= _MOST_BEGINNINGS:
+        _BEGINNINGS.clear()
+    if not _TOKEN.fullmatch(name):
+        raise RuntimeError(f"{name!r} is no name of a header")
+    found = _BEGINNINGS[name] = name.lower() + b": "
+    return found
 
 
 def _nothing() -> None:

@@ -13,7 +13,7 @@ from pydantic_core import PydanticSerializationError, to_json
 __all__ = ["JsonFormatter", "JsonLines", "to_standard_output"]
 
 _BORN_WITH: Final = len(vars(logging.makeLogRecord({})))  # members, before what is logged with it
-_OWN: Final = frozenset({"message", "asctime", "taskName", "color_message"})
+_OWN: Final = ("asctime", "taskName", "color_message")
 
 
 class JsonFormatter(logging.Formatter):
@@ -37,8 +37,9 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        members = record.__dict__.items()
-        line.update((key, value) for key, value in islice(members, _BORN_WITH, None) if key not in _OWN)
+        line.update(islice(record.__dict__.items(), _BORN_WITH, None))
+        for key in _OWN:
+            line.pop(key, None)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return _json(line).replace(b"\x7f", b"\\u007f")  # the one control that JSON lets through

@@ -25,7 +25,8 @@ class Flight(Generic[T]):
 
     _waiting: Any = None
     _landed = False
-    _error: BaseException | None = None
+    error: BaseException | None = None
+    """What it failed with."""
     _value: T
 
     def __init__(
@@ -51,8 +52,8 @@ class Flight(Generic[T]):
 
     def result(self) -> T:
         """What it came to."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self._value
 
     def _go_on(self, _: object = None) -> None:
@@ -64,7 +65,7 @@ class Flight(Generic[T]):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
-            self._error = error
+            self.error = error
             self._land()
         else:
             if isinstance(waiting, Promise):
