@@ -17,6 +17,8 @@ __all__ = ["Upstream"]
 
 T = TypeVar("T")
 
+_OURS: Final = Verdict.OURS
+_SUCCESS: Final = Verdict.SUCCESS
 _HASTY: Final = 0.1  # seconds
 _TICK: Final = 0.001  # seconds: what upstreams are told in
 
@@ -29,7 +31,7 @@ class Upstream:
         self.settings = settings
         self.balancer = RoundRobin([Instance.parse(name, url) for url in settings.instances])
         self.tally = Tally()
-        self._wire = wire
+        self._wire, self._timeout, self._max_reply = wire, settings.timeout, settings.max_reply
         self._always = HeaderLines.of((b"user-agent", agent.encode("ascii")), (b"accept", b"application/json")).encoded
 
     async def answer(self, call: Call[T], context: RequestContext, deadline: float) -> T:
@@ -44,17 +46,17 @@ class Upstream:
             raise DeadlinePassed(f"{self.name}: no time left to call {call.endpoint.template.text}")
         # admit: bulkhead, then circuit (last, because it may hand out the only probe)
         instance = self.balancer.pick()
-        own = start + self.settings.timeout
-        until = min(own, deadline)
-        verdict, failure = Verdict.OURS, None  # until something better, or worse, is learnt
+        own = start + self._timeout
+        until = min(deadline, own)
+        verdict, failure = _OURS, None  # until something better, or worse, is learnt
         self.tally.enter()
         try:
             request = self._request(call, context, left=until - start)
             reply = await call.endpoint.attempt(
-                self._wire, instance, request, until=until, deadline=deadline, max_body=self.settings.max_reply
+                self._wire, instance, request, until=until, deadline=deadline, max_body=self._max_reply
             )
             answer = call.endpoint.read(instance, reply)
-            verdict = Verdict.SUCCESS
+            verdict = _SUCCESS
             return answer
         except GatewayError as error:
             stopped = isinstance(error, TimedOut) and until < own
@@ -68,10 +70,10 @@ class Upstream:
 
     def _stopped(self, ran: float) -> Verdict:
         """An attempt was stopped from above: a hanging upstream has failed, and a hasty client proves nothing."""
-        return Verdict.FAILURE if ran > max(_HASTY, self.settings.timeout / 2) else Verdict.OURS
+        return Verdict.FAILURE if ran > max(_HASTY, self._timeout / 2) else Verdict.OURS
 
     def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
-        told = context.told or _tell(context)
+        told = context.told if context.told is not None else _tell(context)
         # relative, because clocks differ
         lines = self._always + told.encoded + b"x-request-timeout-ms: %d\r\n" % (left * 1000 if left > _TICK else 1)
         headers = HeaderLines(lines) + HeaderLines.of(*call.headers) if call.headers else HeaderLines(lines)

@@ -4,7 +4,7 @@ A wire sends one request to one instance and reads one reply. It has no opinion:
 deadlines of pages are the caller's. Moments (``until``) are seconds of the running loop's clock.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 from urllib.parse import urlsplit
@@ -91,7 +91,7 @@ class ReplyStream(Protocol):
 class Wire(Protocol):
     """A way to reach instances. Cancelling a call leaves the wire whole for the others."""
 
-    async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
+    def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Awaitable[Reply]:
         """The whole reply before ``until``.
 
         Raises ``Unreachable`` (no connection, or one that broke), ``TimedOut`` (not whole in time), ``BadReply``

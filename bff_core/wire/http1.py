@@ -1,11 +1,10 @@
 """The hot path: HTTP/1.1 over asyncio and httptools, with connections kept alive for each instance."""
 
 import asyncio
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, Awaitable
 from functools import partial
 from typing import Final, TypeVar
 
-from bff_core.errors import StaleConnection
 from bff_core.moments import Moments
 from bff_core.wire.connecting import connected
 from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
@@ -30,25 +29,19 @@ class Http1Wire:
         self._terms = terms
         self._pools: dict[Instance, InstancePool] = {}
 
-    async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
-        """See ``Wire.send``."""
+    def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Awaitable[Reply]:
+        """See ``Wire.send``. Where a connection is at hand, this is its promise, and no coroutine."""
         pool = self._pools.get(instance) or self._open(instance)
         body, method = request.body, request.method
         if not isinstance(body, bytes):
-            return await self._send_piecewise(pool, request, body, until, max_body)
+            return self._send_piecewise(pool, request, body, until, max_body)
         encoded = encode(request, body, pool.fixed)
         head_only, safe = method == "HEAD", method in _SAFE
         connection = pool.take() if safe else pool.take_proven()
-        if connection is not None:
-            try:
-                connection.watch(self._moments, until)
-                return await connection.ask(encoded, head_only, max_body)
-            except StaleConnection:
-                # closed by the peer while it was idle, before it saw anything: no failure of the call, and once
-                if not safe:
-                    raise
-        connection = await self._fresh(pool, until)
-        return await self._until(until, connection, connection.ask(encoded, head_only, max_body))
+        if connection is None:
+            return self._send_fresh(pool, encoded, head_only, max_body, until)
+        connection.watch(self._moments, until)
+        return connection.ask(encoded, head_only, max_body, repeatable=safe)
 
     async def stream(
         self, instance: Instance, request: Request, *, until: float, body_until: float | None = None, max_body: int
@@ -74,6 +67,12 @@ class Http1Wire:
             raise
         self._moments.at(until if body_until is None else body_until, partial(connection.body_late, serial))
         return stream
+
+    async def _send_fresh(
+        self, pool: InstancePool, encoded: bytes, head_only: bool, max_body: int, until: float
+    ) -> Reply:
+        connection = await self._fresh(pool, until)
+        return await self._until(until, connection, connection.ask(encoded, head_only, max_body))
 
     async def _send_piecewise(
         self, pool: InstancePool, request: Request, body: AsyncIterable[bytes], until: float, max_body: int
@@ -103,6 +102,7 @@ class Http1Wire:
             self._moments = Moments(loop)
         terms = self._terms.get(instance.upstream) or Terms()
         pool = self._pools[instance] = InstancePool(instance, terms, self._connections, loop.time)
+        pool.send_fresh = partial(self._send_fresh, pool)
         return pool
 
     async def _fresh(self, pool: InstancePool, until: float) -> Connection:

@@ -34,6 +34,10 @@ class Pool(Protocol):
         """It is gone."""
         ...
 
+    def repeat(self, promise: Promise[Any], encoded: bytes, head_only: bool, max_body: int, until: float) -> None:
+        """It was closed by the peer while it was idle, before this was seen: no failure of the call, and once."""
+        ...
+
 
 class Connection(ReplyReader, asyncio.Protocol):
     """Asks one thing at a time."""
@@ -47,6 +51,7 @@ class Connection(ReplyReader, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._promise: Promise[Any] | None = None
         self._upload: Upload | None = None
+        self._repeatable: bytes = b""
         self._busy = self._answered = self._said_all = False
         self.closed = False
         self.reused = False
@@ -54,14 +59,16 @@ class Connection(ReplyReader, asyncio.Protocol):
         self._until = self._watched = inf
         self.idle_since = 0.0
 
-    def ask(self, request: bytes, head_only: bool, max_body: int) -> Promise[Reply]:
+    def ask(self, request: bytes, head_only: bool, max_body: int, *, repeatable: bool = False) -> Promise[Reply]:
         """Send ``request``; the promise of its whole reply. Giving up closes the connection, and nothing else."""
         self._stream = None
+        self._repeatable = request if repeatable else b""
         return self._ask(request, head_only, max_body)
 
     def ask_for_stream(self, request: bytes, head_only: bool, max_body: int) -> Promise[ReplyBody]:
         """Send ``request``; the promise of its reply as soon as the head is there."""
         self._stream = ReplyBody(self)
+        self._repeatable = b""
         return self._ask(request, head_only, max_body)
 
     def upload(self, body: AsyncIterable[bytes], length: int | None) -> None:
@@ -177,7 +184,7 @@ class Connection(ReplyReader, asyncio.Protocol):
             self._end_of_body()
             self._go_on()
         elif self.reused and not self._answered:
-            self._fail(StaleConnection(self._instance.upstream, "closed while it was idle"))
+            self._stale()
         else:
             self._fail(Unreachable(self._instance.upstream, f"{error or 'closed'} before the whole reply was there"))
 
@@ -241,6 +248,14 @@ class Connection(ReplyReader, asyncio.Protocol):
             stream.end(None)
         elif promise is not None:
             promise.keep(reply)
+
+    def _stale(self) -> None:
+        promise = self._promise
+        if promise is None or not self._repeatable:
+            self._fail(StaleConnection(self._instance.upstream, "closed while it was idle"))
+        else:
+            self._promise, self._busy = None, False
+            self._pool.repeat(promise, self._repeatable, self._head_only, self._max_body, self._until)
 
     def _fail(self, error: Exception) -> None:
         promise, stream, self._promise, self._stream = self._promise, self._stream, None, None

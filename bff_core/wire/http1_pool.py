@@ -1,14 +1,15 @@
 """The connections to one instance: those that are idle, newest last, and how many there are."""
 
 import asyncio
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from bff_core.errors import Busy
-from bff_core.wire.contract import Instance
+from bff_core.wire.contract import Instance, Reply
 from bff_core.wire.encoding import fixed_lines
 from bff_core.wire.http1_connection import Connection
 from bff_core.wire.known_heads import KnownHeads
+from bff_core.wire.promise import Promise, errand
 from bff_core.wire.terms import Terms
 
 __all__ = ["InstancePool"]
@@ -24,6 +25,9 @@ class InstancePool:
         self.terms = terms
         self.fixed = fixed_lines(instance, terms)
         self.heads = KnownHeads()
+        self.send_fresh: Callable[[bytes, bool, int, float], Coroutine[Any, Any, Reply]]
+        """Sends what is encoded on a connection that is made for it; set by the wire."""
+
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._limit = limit
@@ -74,6 +78,10 @@ class InstancePool:
             self.empty.set()
         if connection in self._idle:
             self._idle.remove(connection)
+
+    def repeat(self, promise: Promise[Any], encoded: bytes, head_only: bool, max_body: int, until: float) -> None:
+        """See ``http1_connection.Pool``."""
+        promise.follow(errand(self.send_fresh(encoded, head_only, max_body, until)))
 
     def close(self) -> None:
         """End what is idle; what is under way ends with its reply."""

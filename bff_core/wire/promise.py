@@ -19,7 +19,7 @@ class Promise(Generic[T]):
 
     # on the class, because there is one for each call, and most of it stays as it is
     done = False
-    _asyncio_future_blocking = False
+    _asyncio_future_blocking: bool  # not before it is awaited, or asyncio.gather takes it for a future of its own
     _then: Callable[[], object] | None = None
     _error: BaseException | None = None
     _value: T
@@ -54,6 +54,18 @@ class Promise(Generic[T]):
         self._then = go_on
         if self.done:
             go_on()
+
+    def follow(self, other: "Promise[T]") -> None:
+        """Be kept or broken as ``other`` is; giving up this one gives up that one."""
+
+        def go_on() -> None:
+            if other._error is None:
+                self.keep(other._value)
+            else:
+                self.break_(other._error)
+
+        self._forget = other.cancel
+        other.then(go_on)
 
     def result(self) -> T:
         """What was brought."""

@@ -4,14 +4,16 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Self
+from typing import Self, TypeVar
 
 from bff_core.wire import Instance, Wire
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
 from bff_core.wire.terms import Terms
 
-__all__ = ["RawServer", "Script", "after", "open_wire", "said", "unused_port"]
+__all__ = ["RawServer", "Script", "after", "open_wire", "said", "started", "unused_port"]
+
+T = TypeVar("T")
 
 Script = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """What happens on one connection; it ends with the script."""
@@ -127,3 +129,12 @@ async def open_wire(connections: int = 10, terms: Terms | None = None) -> AsyncI
 def after(seconds: float) -> float:
     """The moment that is so far away."""
     return asyncio.get_running_loop().time() + seconds
+
+
+def started(sending: Awaitable[T]) -> asyncio.Task[T]:
+    """A task that waits for what a wire gave."""
+
+    async def wait() -> T:
+        return await sending
+
+    return asyncio.create_task(wait())

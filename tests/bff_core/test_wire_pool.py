@@ -11,7 +11,7 @@ import pytest
 from bff_core.errors import Busy, TimedOut, UpstreamError
 from bff_core.wire import Request
 from bff_core.wire.httpx import HttpxWire
-from tests.bff_core.raw_server import Conforming, RawServer, after, open_wire, said
+from tests.bff_core.raw_server import Conforming, RawServer, after, open_wire, said, started
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
 
@@ -103,7 +103,7 @@ async def test_a_connection_that_the_service_closed_meanwhile_is_replaced() -> N
 
 async def test_without_room_until_the_end_a_call_is_busy_and_nothing_is_sent() -> None:
     async with RawServer(hanging) as server, open_wire(connections=1) as wire:
-        first = asyncio.create_task(wire.send(server.instance, GET, until=after(0.2), max_body=10))
+        first = started(wire.send(server.instance, GET, until=after(0.2), max_body=10))
         await asyncio.sleep(0)
         with pytest.raises(Busy):
             await wire.send(server.instance, GET, until=after(0.05), max_body=10)
@@ -133,7 +133,7 @@ async def test_closing_waits_for_what_is_under_way() -> None:
 
     async with RawServer(held) as server:
         wire = HttpxWire()
-        call = asyncio.create_task(wire.send(server.instance, GET, until=after(5), max_body=10))
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
         while not server.open:
             await asyncio.sleep(0)
         closing = asyncio.create_task(wire.close())
@@ -146,7 +146,7 @@ async def test_closing_waits_for_what_is_under_way() -> None:
 
 async def test_an_exchange_that_fails_after_its_caller_left_is_silent(caplog: pytest.LogCaptureFixture) -> None:
     async with RawServer(hanging) as server, open_wire() as wire:
-        call = asyncio.create_task(wire.send(server.instance, GET, until=after(0.05), max_body=10))
+        call = started(wire.send(server.instance, GET, until=after(0.05), max_body=10))
         while not server.open:
             await asyncio.sleep(0)
         call.cancel()
