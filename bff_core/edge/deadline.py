@@ -46,7 +46,7 @@ class Deadline:
                 raise
             raise TooLate("the page outlasted its deadline") from None
         finally:
-            limit.task = None
+            limit.end()
 
     def _moments_of(self, loop: asyncio.AbstractEventLoop) -> Moments:
         if self._moments is None or self._moments.loop is not loop:
@@ -73,11 +73,19 @@ class _Limit:
             self.expired = True
             self.task.cancel("the deadline has passed")
 
+    def end(self) -> None:
+        """The request is over. Whoever still keeps us for the sake of the moment must not keep it."""
+        self.task, self._send = None, _nowhere
+
     async def send(self, message: Message) -> None:
         """Hand on what the app says."""
         await self._send(message)
         if message["type"] == "http.response.body" and not message.get("more_body"):
             self.task = None  # what the app does after its answer is its own affair
+
+
+async def _nowhere(_: Message) -> None:
+    raise RuntimeError("a request that is over says nothing")
 
 
 def _asked_for(scope: Scope) -> float | None:
