@@ -10,6 +10,7 @@
 import asyncio
 import logging
 from contextvars import copy_context
+from math import inf
 from typing import Any, Final
 
 import httptools
@@ -34,6 +35,7 @@ _ASGI: Final[Any] = {"version": "3.0", "spec_version": "2.4"}  # since 2.4 no re
 _LINE: Final = 4  # bytes of a header line beside name and value: ": " and CRLF
 _WAITING: Final = 16  # requests read ahead, before the client has to wait
 _WAITING_AT_MOST: Final = 1000  # of those that came in one piece
+_CLOCK_STEP: Final = 0.001  # seconds: a timer may fire a little before its moment
 _LINGER: Final = 2  # seconds for a client to read why we have stopped listening to it
 _BUSY: Final = b'{"type":"/problems/temporary-reduced-capacity","title":"Too many connections.","status":503}'
 _TOO_MANY: Final = (
@@ -65,6 +67,7 @@ class ClientConnection(HttpToolsProtocol):
         self._kept_by_parser = False  # what comes just now, until we are told of it
         self._dripped = 0
         self._deaf = False
+        self._idle_since = inf
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's signature
         """A client is there."""
@@ -93,7 +96,7 @@ class ClientConnection(HttpToolsProtocol):
         """The client says something."""
         if self._deaf:
             return
-        self._unset_keepalive_if_required()
+        self._idle_since = inf
         while True:
             try:
                 self.parser.feed_data(data)
@@ -256,10 +259,25 @@ class ClientConnection(HttpToolsProtocol):
             self._surroundings.run(self._start_asgi_task, exchange, self.app)
             self.server_state.total_requests += 1
             return
-        super().on_response_complete()
-        if self._deaf and not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        self._idle_since = self.loop.time()
+        if self._deaf:
+            self._close_when_idle(_LINGER)
+        elif self.timeout_keep_alive_task is None:
+            self._close_when_idle(self.timeout_keep_alive)
+
+    def _close_when_idle(self, seconds: float) -> None:
+        """Close after so many seconds without a word; one timer for all of the connection's life."""
+        now = self.loop.time()
+        left = min(self._idle_since - now, 0.0) + seconds
+        if left <= _CLOCK_STEP:
+            self.transport.close()
+        else:
             self._unset_keepalive_if_required()
-            self.timeout_keep_alive_task = self.loop.call_later(_LINGER, self.timeout_keep_alive_handler)
+            self.timeout_keep_alive_task = self.loop.call_later(left, self._close_when_idle, seconds)
 
     def _last(self) -> Exchange:
         """The exchange after which there is none yet."""
