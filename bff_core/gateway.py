@@ -80,8 +80,8 @@ def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: D
         Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
         Middleware(SecurityHeaders),  # outside problems, so that problems have them too
         Middleware(Problems, draw_problem),  # outside all that may refuse
-        Middleware(KnownHosts, settings.hosts),  # before anything believes the Host
         Middleware(Sizes, settings.sizes),  # before anything reads the headers
+        Middleware(KnownHosts, settings.hosts),  # before anything believes the Host
         Middleware(Health, readiness),  # before deadline and page, because it depends on nothing
         Middleware(Departure),  # outside the deadline, because leaving ends it
         Middleware(Deadline, settings.deadline),

@@ -10,7 +10,8 @@ from bff_core.edge.health import Readiness
 from bff_core.edge.host import KnownHosts
 from bff_core.edge.problems import HANDLERS, Problems
 from bff_core.edge.security_headers import SecurityHeaders
-from bff_core.settings import GatewaySettings
+from bff_core.edge.sizes import Sizes
+from bff_core.settings import GatewaySettings, SizeLimits
 from bff_core.upstream import Upstream
 
 __all__ = ["admin_app"]
@@ -32,7 +33,12 @@ def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mappin
         redoc_url=None,
         openapi_url=None,
         redirect_slashes=False,
-        middleware=[Middleware(SecurityHeaders), Middleware(Problems), Middleware(KnownHosts, hosts)],
+        middleware=[
+            Middleware(SecurityHeaders),
+            Middleware(Problems),
+            Middleware(Sizes, SizeLimits()),
+            Middleware(KnownHosts, hosts),
+        ],
         exception_handlers=HANDLERS,
     )
 

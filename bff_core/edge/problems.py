@@ -80,8 +80,11 @@ class Problems:
         except Exception as error:
             expected = _expected(error)
             if begun or scope["type"] != "http":
+                del expected
                 raise  # too late for another answer: the server closes the connection
-            await self._draw(expected, scope)(scope, receive, send)
+            drawn = self._draw(expected, scope)
+            del expected  # or the error keeps this frame and the frame the error, until the collector comes
+            await drawn(scope, receive, send)
 
 
 def _expected(error: Exception) -> GatewayError:

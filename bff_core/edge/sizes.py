@@ -11,7 +11,9 @@ from bff_core.settings import SizeLimits
 __all__ = ["REFUSAL", "Sizes"]
 
 REFUSAL: Final = "bff.refusal"
-"""The extension of ASGI by which a server hands over the error for a head that it did not read to its end."""
+"""The extension of ASGI by which a server hands over what is wrong with a request that it did not read to its end:
+``error``, a class, and ``detail``, a word for the log. No exception, because one that is raised keeps its request.
+"""
 
 
 class Sizes:
@@ -25,7 +27,7 @@ class Sizes:
         """Check, and let the request through."""
         if scope["type"] == "http":
             if (refusal := scope.get("extensions", {}).get(REFUSAL)) is not None:
-                raise refusal["why"]
+                raise refusal["error"](refusal["detail"])
             self._check(scope)
             receive = self._counted(receive)
         await self._app(scope, receive, send)

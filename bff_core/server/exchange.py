@@ -1,131 +1,123 @@
-"""One request of a client and its reply: uvicorn's, with the reply written at once where it is there at once.
+"""One request and its reply: uvicorn's, with what a front door needs and uvicorn has not.
 
-uvicorn writes head and body apart, which is two system calls and two packets, and looks into every header with two
-regular expressions.
+- What the app raises closes the connection where a reply has begun, so that no half reply looks whole.
+- A body that breaks off in nonsense is a ``MalformedRequest`` where the app reads it.
+- HTTP/1.0 gets no chunks: it does not know them, and the end of the connection is the end of its reply.
 """
 
 import asyncio
 import logging
-import re
+import os
+import socket
+import struct
 from typing import Any, Final
 
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
-__all__ = ["Exchange"]
+from bff_core.errors import GatewayError, MalformedRequest
+from bff_core.server.reply_writer import ReplyWriter
 
-_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+__all__ = ["Exchange", "ExchangeWithoutChunks"]
+
+_AT_ONCE: Final = struct.pack("ii", 1, 0)  # of SO_LINGER: close with a reset
+
 _log = logging.getLogger("bff.server")
 
-_BODILESS: Final = frozenset({204, 304})
-_OF_THE_CONNECTION: Final = frozenset({b"content-length: ", b"transfer-encoding: ", b"connection: "})
-_BEGINNINGS: Final[dict[bytes, bytes]] = {}
-"""Of header lines, by the name that the app gives: an app has a few names, and says them all the time."""
 
-_MOST_BEGINNINGS: Final = 1000  # for one that makes them up
+class Exchange(ReplyWriter):
+    """One request and its reply."""
 
-
-class Exchange(RequestResponseCycle):
-    """uvicorn makes one for each request; ``send`` and ``receive`` are what the app gets."""
-
-    _head = b""
-    """What was not written yet: a head that says how long its body is waits for it."""
+    malformed = False
+    """What came of its body broke off in nonsense."""
 
     async def run_asgi(self, app: ASGIApp) -> None:  # type: ignore[override]
         """Answer it. What the app raises was its last word: the front door has drawn whatever could be drawn."""
         try:
             await app(self.scope, self.receive, self.send)  # type: ignore[arg-type]  # uvicorn's words for the same
-            whole = self.response_complete
-        except asyncio.CancelledError:
-            whole = self.response_complete or self.disconnected  # or the server stops, and can wait no longer
+        except (asyncio.CancelledError, GatewayError):
+            pass  # the client has left, the server can wait no longer, or the front door has told the log
         except Exception as error:  # noqa: BLE001  the last one who could do anything about it
-            _log.error("a reply was broken off", exc_info=error)
-            whole = False
+            _log.error("an app failed %s its reply", "after" if self.response_complete else "in", exc_info=error)
         finally:
             self.on_response = _nothing  # or connection and exchange are a cycle
-        if not whole and not self.disconnected:
-            self.transport.abort()
+        if not self.response_complete and not self.disconnected:
+            self.abort()
+
+    def abort(self) -> None:
+        """End the connection in a way that nobody takes for the end of the reply."""
+        self.transport.abort()
+
+    async def receive(self) -> Any:
+        """The next piece of the body, or that the client has left."""
+        if self.waiting_for_100_continue and not self.transport.is_closing():
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.waiting_for_100_continue = False
+        if not self.disconnected and not self.response_complete and not self.malformed:
+            if self.more_body:
+                self.flow.resume_reading()
+            await self.message_event.wait()
+            self.message_event.clear()
+        if self.disconnected or self.response_complete:
+            return {"type": "http.disconnect"}
+        if self.malformed:
+            raise MalformedRequest("the body broke off")
+        body, self.body = bytes(self.body), bytearray()
+        return {"type": "http.request", "body": body, "more_body": self.more_body}
+
+    def be_last(self) -> None:
+        """Nothing that the client says after this will be heard. It may still say it, and then read the reply."""
+        self.keep_alive = False
+        self.transport = _Lingering(self.transport)  # type: ignore[assignment]  # as far as it is used
+
+    def break_off(self) -> None:
+        """Nothing more of its body will come that makes sense."""
+        self.be_last()
+        self.malformed = True
+        self.message_event.set()
+
+    def leave(self) -> None:
+        """Its client is gone."""
+        self.disconnected = True
+        self.message_event.set()
+        self.flow.resume_writing()
+
+
+class ExchangeWithoutChunks(Exchange):
+    """One with a client that speaks HTTP/1.0."""
+
+    _measured = False
 
     async def send(self, message: Any) -> None:
-        """What the app says: a head, then pieces of a body. ``RuntimeError`` for what is no reply."""
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
-        if self.disconnected:
-            return
-        if message["type"] == "http.response.start" and not self.response_started:
-            self._begin(message["status"], message.get("headers", ()))
-        elif message["type"] == "http.response.body" and self.response_started and not self.response_complete:
-            self._go_on(message.get("body", b""), message.get("more_body", False))
-        else:
-            raise RuntimeError(f"{message['type']!r} has no place in a reply here")
+        """See ASGI."""
+        if message["type"] == "http.response.start":
+            self._measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            self.chunked_encoding = None if self._measured else False
+        elif not self._measured:
+            self.expected_content_length = len(message.get("body", b""))
+        await super().send(message)
 
-    def _begin(self, status: int, headers: Any) -> None:
-        self.response_started = True
-        self.waiting_for_100_continue = False
-        lines = [STATUS_LINE[status][:-2]]
-        for name, value in (*self.default_headers, *headers):
-            beginning = _BEGINNINGS.get(name) or _beginning(name)
-            if beginning not in _OF_THE_CONNECTION or self._takes(beginning, value):
-                lines.append(beginning + value)
-        if not self.keep_alive:
-            lines.append(b"connection: close")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
-            self.chunked_encoding = True
-            lines.append(b"transfer-encoding: chunked")
-        head = b"\r\n".join(lines)
-        breaks = len(lines) - 1
-        if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
-            raise RuntimeError("a header of the reply holds a line break or a NUL")
-        self._head = head + b"\r\n\r\n"
-        if self.chunked_encoding is not False:
-            self._write(b"")
-
-    def _takes(self, beginning: bytes, value: bytes) -> bool:
-        """Learn from a header that matters to the connection; whether it is to be sent."""
-        if beginning == b"content-length: ":
-            self.expected_content_length = int(value)
-            self.chunked_encoding = False
-        elif beginning == b"transfer-encoding: " and value.lower() == b"chunked":
-            self.chunked_encoding = True
-        elif beginning == b"connection: " and b"close" in value.lower():
-            self.keep_alive = False
-            return False
-        return True
-
-    def _go_on(self, body: bytes, more: bool) -> None:
-        if self.scope["method"] == "HEAD":
-            self.expected_content_length = 0
-            self._write(b"")
-        elif self.chunked_encoding:
-            self._write((b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + (b"" if more else b"0\r\n\r\n"))
-        else:
-            self.expected_content_length -= len(body)
-            if self.expected_content_length < 0 or (self.expected_content_length and not more):
-                raise RuntimeError("a body that is not as long as its content-length")
-            self._write(body)
-        if not more:
-            self._end()
-
-    def _write(self, data: bytes) -> None:
-        head, self._head = self._head, b""
-        if head or data:
-            self.transport.write(head + data)
-
-    def _end(self) -> None:
-        self.response_complete = True
-        self.message_event.set()
-        if not self.keep_alive:
-            self.transport.close()
-        self.on_response()
+    def abort(self) -> None:
+        """See ``Exchange``: here with a reset."""
+        if (sock := self.transport.get_extra_info("socket")) is not None:
+            with socket.socket(fileno=os.dup(sock.fileno())) as same:  # uvloop lets nobody at its own
+                same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
 
-def _beginning(name: bytes) -> bytes:
-    if len(_BEGINNINGS) >= _MOST_BEGINNINGS:
-        _BEGINNINGS.clear()
-    if not _TOKEN.fullmatch(name):
-        raise RuntimeError(f"{name!r} is no name of a header")
-    found = _BEGINNINGS[name] = name.lower() + b": "
-    return found
+class _Lingering:
+    """A transport that, when it is closed, still takes in what the client says: a connection that is closed before
+    all was read is reset, and a client that still speaks is not told what it was sent.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def close(self) -> None:
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
 
 
 def _nothing() -> None:

@@ -114,6 +114,9 @@ class _Gateway(_Server):
         again = self._door.draining
         self._readiness.ready = False  # at once, because whoever routes to us should know before the last reply is sent
         self._door.draining = True
+        for connection in self.server_state.connections:
+            if isinstance(connection, ClientConnection):
+                connection.drain()
         if number == signal.SIGTERM and self.started and not again:
             self._ends_at = monotonic() + self._drain
         else:

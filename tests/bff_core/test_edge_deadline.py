@@ -1,6 +1,8 @@
 """A request ends by its deadline, whatever its page does."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import AsyncIterator
 
 import pytest
@@ -66,3 +68,13 @@ async def test_what_goes_on_after_the_answer_has_all_the_time_it_wants() -> None
 
 async def test_a_timeout_that_is_not_the_deadline_is_a_bug_of_the_page() -> None:
     assert (await Visit(small_gateway(router), "/times-out").end()).status == 500
+
+
+async def test_a_request_that_was_answered_is_not_kept_until_its_deadline() -> None:
+    app = small_gateway(router)
+    visit = await Visit(app, "/nowhere").end()
+    gc.collect()  # the page's own affairs are not what this is about
+    known = weakref.ref(visit)
+    del visit
+
+    assert known() is None
