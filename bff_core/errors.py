@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 __all__ = [
+    "AtCapacity",
     "BadReply",
     "BadStatus",
     "Busy",
@@ -126,6 +127,15 @@ class HeadersTooLarge(GatewayError):
     status = 431
     kind = "too-large"
     title = "The headers of the request are too large."
+
+
+class AtCapacity(GatewayError):
+    """As many requests are in flight as may be; one more would make all of them slower."""
+
+    status = 503
+    kind = "temporary-reduced-capacity"
+    title = "There is too much to do just now. Please try again soon."
+    retry_after = 1.0
 
 
 class Forbidden(GatewayError):

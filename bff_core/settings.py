@@ -188,6 +188,9 @@ class GatewaySettings(BaseSettings):
     tls: ServerTlsSettings | None = None
     """What clients get TLS with; without it they get none, and something in front of the gateway sees to that."""
 
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes that share the work, each on a core of its own."""
+
     drain: Duration = 5.0
     """How long a gateway that is told to end goes on, so that whoever routes to it can notice."""
 

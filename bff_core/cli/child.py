@@ -1,22 +1,18 @@
 """A command that runs beside others: its lines, and its end with everything it started."""
 
 import asyncio
-import ctypes
 import os
-import signal
-import sys
 from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
-__all__ = ["Child", "adopt_orphans", "lines"]
+from bff_core.server.parent import end_with
+
+__all__ = ["Child", "lines"]
 
 _CHUNK: Final = 64 * 1024  # bytes
 _LONGEST: Final = 256 * 1024  # bytes of a line; a traceback is one line of JSON
-_PR_SET_PDEATHSIG: Final = 1
-_PR_SET_CHILD_SUBREAPER: Final = 36
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 class Child:
@@ -42,7 +38,7 @@ class Child:
                 stderr=STDOUT,
                 env={**os.environ, **env},
                 start_new_session=True,  # because Ctrl-C should reach us alone: we end them in order
-                preexec_fn=_end_with(os.getpid()),
+                preexec_fn=end_with(os.getpid()),
             )
         except BaseException:
             os.close(ours)
@@ -88,12 +84,6 @@ class Child:
                 os.waitpid(-self._process.pid, os.WNOHANG)
 
 
-def adopt_orphans() -> None:
-    """Make what children leave behind ours, on Linux: in a container there may be nobody else to notice its end."""
-    if _libc is not None:
-        _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
-
-
 async def lines(output: asyncio.StreamReader) -> AsyncIterator[str]:
     """Every line, without its end. Of a very long one the beginning, at least 256 KiB of it."""
     kept = b""
@@ -120,16 +110,3 @@ async def _show(output: int, show: Callable[[str], None]) -> None:
             show(line)
     finally:
         transport.close()
-
-
-def _end_with(parent: int) -> Callable[[], None] | None:
-    if _libc is None:
-        return None
-    prctl = _libc.prctl
-
-    def in_the_child() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it died before we asked
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    return in_the_child

@@ -12,6 +12,7 @@ from bff_core.cli import run as running
 from bff_core.cli.found import NotFoundError, find
 from bff_core.server.listener import PortTaken
 from bff_core.server.process import ListenerLost
+from bff_core.server.supervisor import WorkersLost
 from bff_core.settings import SettingsError
 
 __all__ = ["main"]
@@ -32,14 +33,21 @@ SettingsFile = Annotated[
 def run(
     name: Name,
     settings: SettingsFile = None,
+    workers: Annotated[int | None, typer.Option(min=1, max=256, help="Processes.", show_default=False)] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Listen on this port.", show_default=False)] = None,
     uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket.", show_default=False)] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.", show_default=False)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.", show_default=False)] = None,
+    inherit: Annotated[int | None, typer.Option(hidden=True)] = None,
+    operators: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run one gateway, and its listener for operators, until it is told to stop. Options go before settings."""
     found = find(name)
-    running.run(found, running.changed(found.settings(settings), port=port, uds=uds, cert=tls_cert, key=tls_key))
+    told = running.changed(found.settings(settings), workers=workers, port=port, uds=uds, cert=tls_cert, key=tls_key)
+    if inherit is not None and operators is not None:
+        running.run_worker(found, told, inherit, operators)
+    else:
+        running.run(found, told)
 
 
 @app.command()
@@ -60,6 +68,6 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))  # gateways are found where the command is run
     try:
         app()
-    except (SettingsError, NotFoundError, PortTaken, ListenerLost) as error:
+    except (SettingsError, NotFoundError, PortTaken, ListenerLost, WorkersLost) as error:
         print(f"bff: {error}", file=sys.stderr)
         sys.exit(1)

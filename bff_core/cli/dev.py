@@ -8,11 +8,12 @@ from collections.abc import Coroutine, Iterable, Mapping
 from contextlib import ExitStack
 from typing import Any, Final
 
-from bff_core.cli.child import Child, adopt_orphans
+from bff_core.cli.child import Child
 from bff_core.cli.found import find_all
 from bff_core.cli.project import project
 from bff_core.cli.screen import Screen
 from bff_core.server.listener import PortTaken, bind
+from bff_core.server.parent import adopt_orphans
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.wire import Instance
 

@@ -1,5 +1,7 @@
 """``bff run``: a gateway as its settings say, and as the command says over them."""
 
+import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,21 +10,38 @@ from pydantic import ValidationError
 from bff_core.cli.found import FoundGateway
 from bff_core.server.listener import bind
 from bff_core.server.process import serve
+from bff_core.server.supervisor import supervise
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.tls import ServerTlsSettings
 
-__all__ = ["changed", "run"]
+__all__ = ["changed", "run", "run_worker"]
 
 
 def run(found: FoundGateway, settings: GatewaySettings) -> None:
     """Serve until told to stop. Raises ``PortTaken`` before anything is answered."""
     app = found.create(settings)
     with bind(settings.listen) as front, bind(settings.admin) as back:
+        if settings.workers > 1:
+            supervise(sys.argv[1:], settings, front, back)
+        else:
+            serve(app, settings, front, back)
+
+
+def run_worker(found: FoundGateway, settings: GatewaySettings, inherited: int, operators: Path) -> None:
+    """Serve as one of several, at a socket that whoever started us listens on."""
+    app = found.create(settings)
+    with socket.socket(fileno=inherited) as front, bind(f"unix:{operators}") as back:
         serve(app, settings, front, back)
 
 
 def changed(
-    settings: GatewaySettings, *, port: int | None, uds: Path | None, cert: Path | None, key: Path | None
+    settings: GatewaySettings,
+    *,
+    workers: int | None,
+    port: int | None,
+    uds: Path | None,
+    cert: Path | None,
+    key: Path | None,
 ) -> GatewaySettings:
     """The settings with what the command says over them; ``SettingsError`` for what does not go together."""
     if port and uds:
@@ -30,6 +49,8 @@ def changed(
     if bool(cert) != bool(key):
         raise SettingsError("--tls-cert and --tls-key: one is nothing without the other")
     update: dict[str, Any] = {}
+    if workers:
+        update["workers"] = workers
     if port:
         if settings.listen.startswith("unix:"):
             raise SettingsError(f"--port: listen is {settings.listen}, which has none")

@@ -1,6 +1,6 @@
 """The listener for operators, never on the clients' port."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,7 +14,7 @@ from bff_core.edge.sizes import Sizes
 from bff_core.settings import GatewaySettings, SizeLimits
 from bff_core.upstream import Upstream
 
-__all__ = ["admin_app"]
+__all__ = ["admin_app", "admin_app_of_workers"]
 
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
@@ -26,9 +26,39 @@ def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mappin
     its own that leads to this address.
     """
     name = settings.name
+    app = _operators(settings)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        return {
+            "gateway": name,
+            "ready": readiness.ready,
+            "upstreams": {service: _facts(upstream) for service, upstream in upstreams.items()},
+        }
+
+    return app
+
+
+def admin_app_of_workers(settings: GatewaySettings, ask: Callable[[], Awaitable[list[dict[str, Any]]]]) -> FastAPI:
+    """The same for a gateway of several processes: ``GET /healthz`` holds what ``ask`` brings from each of them."""
+    app = _operators(settings)
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, Any]:
+        workers = await ask()
+        return {
+            "gateway": settings.name,
+            "ready": any(worker.get("ready") for worker in workers),
+            "workers": workers,
+        }
+
+    return app
+
+
+def _operators(settings: GatewaySettings) -> FastAPI:
     hosts = [*_LOOPBACK, *settings.hosts, settings.admin.rpartition(":")[0]]
-    app = FastAPI(
-        title=f"{name}, for operators",
+    return FastAPI(
+        title=f"{settings.name}, for operators",
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -41,16 +71,6 @@ def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mappin
         ],
         exception_handlers=HANDLERS,
     )
-
-    @app.get("/healthz")
-    async def healthz() -> dict[str, Any]:
-        return {
-            "gateway": name,
-            "ready": readiness.ready,
-            "upstreams": {service: _facts(upstream) for service, upstream in upstreams.items()},
-        }
-
-    return app
 
 
 def _facts(upstream: Upstream) -> dict[str, Any]:

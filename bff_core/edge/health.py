@@ -4,7 +4,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Health", "Readiness"]
+__all__ = ["HEALTH", "Health", "Readiness"]
+
+HEALTH: Final = frozenset({"/livez", "/readyz"})
 
 _HEADERS: Final = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
 
@@ -22,7 +24,7 @@ class Health:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the request through."""
         path = scope.get("path")
-        if scope["type"] == "http" and path in {"/livez", "/readyz"}:
+        if scope["type"] == "http" and path in HEALTH:
             ready = path == "/livez" or self._readiness.ready
             body = b"ok\n" if ready else b"not ready\n"
             headers = [*_HEADERS, (b"content-length", b"%d" % len(body))]

@@ -20,8 +20,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from bff_core.edge.departure import ENDS_WORK
+from bff_core.edge.health import HEALTH
 from bff_core.edge.sizes import REFUSAL
-from bff_core.errors import GatewayError, HeadersTooLarge, MalformedRequest, TargetTooLong
+from bff_core.errors import AtCapacity, GatewayError, HeadersTooLarge, MalformedRequest, TargetTooLong
 from bff_core.server.door import Door
 from bff_core.server.exchange import Exchange, ExchangeWithoutChunks
 from bff_core.server.target import take_target
@@ -156,6 +157,8 @@ class ClientConnection(HttpToolsProtocol):
         if parser.should_upgrade() and scope["method"] != "CONNECT":
             return  # it comes again, without
         take_target(scope, self.url)
+        if len(self.tasks) >= self._door.in_flight and scope["path"] not in HEALTH:
+            scope["extensions"] = {**_EXTENSIONS, REFUSAL: {"error": AtCapacity, "detail": "too much in flight"}}
         if version == "1.1":
             self._take(Exchange, keep_alive=parser.should_keep_alive())
         elif version == "1.0":

@@ -9,8 +9,11 @@ __all__ = ["Door"]
 
 @dataclass(slots=True)
 class Door:
-    """``connections`` is how many there may be at once. ``draining``: every reply asks its client to go elsewhere."""
+    """How many ``connections`` there may be at once, and how many requests ``in_flight``. ``draining``: every reply
+    asks its client to go elsewhere.
+    """
 
     sizes: SizeLimits
     connections: int
+    in_flight: int = 1000
     draining: bool = False

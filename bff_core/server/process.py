@@ -25,7 +25,7 @@ from bff_core.settings import GatewaySettings, SizeLimits
 from bff_core.telemetry import log
 from bff_core.tls import server_context
 
-__all__ = ["ListenerLost", "serve"]
+__all__ = ["ListenerLost", "operators_server", "serve"]
 
 _log = logging.getLogger("bff.serve")
 _FINISH_WITHIN: Final = 25  # seconds for what is in flight when we are told to stop
@@ -46,8 +46,9 @@ def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: s
     log.to_standard_output()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # two servers would say everything twice
     context = server_context(settings.tls) if settings.tls else None
-    main = _Gateway(app, Door(settings.sizes, settings.connections), context, app.state.readiness, settings.drain)
-    admin = _Server(app.state.admin, Door(SizeLimits(), _OPERATORS))
+    door = Door(settings.sizes, settings.connections, settings.in_flight)
+    main = _Gateway(app, door, context, app.state.readiness, settings.drain)
+    admin = operators_server(app.state.admin)
     with (
         main.told_to_stop(),  # before anyone can connect, because a start can be ended too
         front,
@@ -56,6 +57,11 @@ def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: s
     ):
         _log.info("%s listens on %s, for operators on %s", settings.name, settings.listen, settings.admin)
         runner.run(_both(main, front, admin, back))
+
+
+def operators_server(app: ASGIApp) -> uvicorn.Server:
+    """What answers operators; ``serve`` runs it until its ``should_exit`` is set."""
+    return _Server(app, Door(SizeLimits(), _OPERATORS, _OPERATORS))
 
 
 class _Server(uvicorn.Server):
