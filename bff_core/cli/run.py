@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from bff_core.cli.found import FoundGateway
 from bff_core.server.listener import bind
 from bff_core.server.process import serve
@@ -33,6 +35,16 @@ def changed(
         update["listen"] = f"{settings.listen.rpartition(':')[0]}:{port}"
     if uds:
         update["listen"] = f"unix:{uds.absolute()}"
+    if update.get("listen") == settings.admin:
+        raise SettingsError(f"{settings.admin} is where the operators' listener is")
     if cert and key:
-        update["tls"] = TlsSettings(cert=cert, key=key)
+        update["tls"] = _tls(cert, key)
     return settings.model_copy(update=update)
+
+
+def _tls(cert: Path, key: Path) -> TlsSettings:
+    try:
+        return TlsSettings(cert=cert, key=key)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise SettingsError(f"--tls-{wrong['loc'][0]}: {wrong['input']}: {wrong['msg']}") from error

@@ -13,7 +13,12 @@ def context(settings: TlsSettings) -> ssl.SSLContext:
     found.minimum_version = ssl.TLSVersion.TLSv1_2
     found.set_alpn_protocols(["http/1.1"])
     try:
-        found.load_cert_chain(settings.cert, settings.key)
-    except (OSError, ssl.SSLError) as error:
+        found.load_cert_chain(settings.cert, settings.key, password=_nobody_to_ask)
+    except (OSError, ValueError) as error:  # ValueError: of a password that is wanted
         raise SettingsError(f"tls: cannot use {settings.cert} with {settings.key}: {error}") from error
     return found
+
+
+def _nobody_to_ask() -> str:
+    """OpenSSL would ask on the terminal, and the start would wait for an answer."""
+    raise ValueError("the key wants a password")
