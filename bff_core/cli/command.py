@@ -11,7 +11,7 @@ from bff_core.cli import dev as developing
 from bff_core.cli import run as running
 from bff_core.cli.found import NotFoundError, find
 from bff_core.server.listener import PortTaken
-from bff_core.server.process import ListenerLost
+from bff_core.server.process import ListenerLost, StartFailed
 from bff_core.server.supervisor import WorkersLost
 from bff_core.settings import SettingsError
 
@@ -68,6 +68,6 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))  # gateways are found where the command is run
     try:
         app()
-    except (SettingsError, NotFoundError, PortTaken, ListenerLost, WorkersLost) as error:
+    except (SettingsError, NotFoundError, PortTaken, ListenerLost, StartFailed, WorkersLost) as error:
         print(f"bff: {error}", file=sys.stderr)
         sys.exit(1)

@@ -37,11 +37,11 @@ def run_worker(found: FoundGateway, settings: GatewaySettings, inherited: int, o
 def changed(
     settings: GatewaySettings,
     *,
-    workers: int | None,
-    port: int | None,
-    uds: Path | None,
-    cert: Path | None,
-    key: Path | None,
+    workers: int | None = None,
+    port: int | None = None,
+    uds: Path | None = None,
+    cert: Path | None = None,
+    key: Path | None = None,
 ) -> GatewaySettings:
     """The settings with what the command says over them; ``SettingsError`` for what does not go together."""
     if port and uds:
@@ -57,6 +57,8 @@ def changed(
         update["listen"] = f"{settings.listen.rpartition(':')[0]}:{port}"
     if uds:
         update["listen"] = f"unix:{uds.absolute()}"
+    if update.get("listen") == settings.admin:
+        raise SettingsError(f"{settings.admin} is where the operators' listener is")
     if cert and key:
         update["tls"] = _tls(cert, key)
     return settings.model_copy(update=update)

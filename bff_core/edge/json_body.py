@@ -14,11 +14,14 @@ from starlette.responses import Response
 
 from bff_core.errors import MalformedRequest, UnsupportedMediaType
 
-__all__ = ["StrictRoute"]
+__all__ = ["StrictRequest", "StrictRoute"]
 
 
-class _StrictRequest(Request):
+class StrictRequest(Request):
+    """A request whose JSON body is valid JSON, or reading it raises ``MalformedRequest``."""
+
     async def json(self) -> Any:
+        """What the body says."""
         try:
             return from_json(await self.body(), allow_inf_nan=False)
         except ValueError as error:
@@ -34,7 +37,7 @@ class StrictRoute(APIRoute):
         reads_json = self.body_field is not None
 
         async def strict(request: Request) -> Response:
-            request = _StrictRequest(request.scope, request.receive)
+            request = StrictRequest(request.scope, request.receive)
             # FastAPI would validate the bytes themselves, which are even a str where one is wanted
             if reads_json and not _says_json(request) and await request.body():
                 raise UnsupportedMediaType("a body that does not say that it is JSON")

@@ -3,11 +3,12 @@
 import re
 from typing import Final, Generic, TypeVar
 
-__all__ = ["PathIndex", "is_plain", "literal_beginning"]
+__all__ = ["PathIndex", "holes", "is_plain", "literal_beginning"]
 
 T = TypeVar("T")
 
 _HOLE: Final = None
+_NAME: Final = re.compile(r"\{([^/{}:]+)\}")
 _PLAIN: Final = re.compile(r"(/[^/{}]*|/\{[^/{}:]+\})+")
 
 
@@ -39,7 +40,11 @@ class PathIndex(Generic[T]):
         self._size += 1
 
     def find(self, path: str) -> tuple[dict[str, str], T] | None:
-        """What ``path`` leads to, and what stands in the holes."""
+        """What ``path`` leads to, and what stands in the holes. Nothing where it ends in a line feed, of which a
+        regular expression makes what it likes.
+        """
+        if path[-1:] == "\n":
+            return None
         node, values = self._root, list[str]()
         for segment in path.split("/"):
             literal, hole = node.next.get(segment), node.next.get(_HOLE)
@@ -86,3 +91,8 @@ def is_plain(template: str) -> bool:
 def literal_beginning(template: str) -> str:
     """What every path that fits it begins with."""
     return template.partition("{")[0]
+
+
+def holes(template: str) -> frozenset[str]:
+    """The names of what stands in the holes of a plain template."""
+    return frozenset(_NAME.findall(template))

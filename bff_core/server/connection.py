@@ -120,8 +120,14 @@ class ClientConnection(HttpToolsProtocol):
         """Close when nothing is under way, else with the last reply."""
         if self._running is None:
             self.transport.close()
+            self.loop.call_later(_LINGER, self._abandon)
         else:
             self.drain()
+
+    def _abandon(self) -> None:
+        """Do not wait until a client that has all it asked for agrees to the end, as TLS would for 30 s."""
+        if not self.transport.get_write_buffer_size():
+            self.transport.abort()
 
     # httptools calls these
 

@@ -25,7 +25,7 @@ from bff_core.settings import GatewaySettings, SizeLimits
 from bff_core.telemetry import log
 from bff_core.tls import server_context
 
-__all__ = ["ListenerLost", "operators_server", "serve"]
+__all__ = ["ListenerLost", "StartFailed", "operators_server", "serve"]
 
 _log = logging.getLogger("bff.serve")
 _FINISH_WITHIN: Final = 25  # seconds for what is in flight when we are told to stop
@@ -37,11 +37,15 @@ class ListenerLost(Exception):
     """The operators' server ended while the gateway ran."""
 
 
+class StartFailed(Exception):
+    """An app failed while it started; the log says how."""
+
+
 def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: socket.socket) -> None:
     """Serve until SIGTERM or SIGINT: clients at ``front``, operators at ``back``. Both are closed afterwards.
 
     SIGTERM drains first: unready at once, and for ``settings.drain`` seconds every reply asks its client to go
-    elsewhere. Raises ``ListenerLost`` when everything in flight was answered.
+    elsewhere. Raises ``StartFailed``, or ``ListenerLost`` when everything in flight was answered.
     """
     log.to_standard_output()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)  # two servers would say everything twice
@@ -81,6 +85,12 @@ class _Server(uvicorn.Server):
             ssl_context_factory=(lambda *_: context) if context else None,
         )
         super().__init__(config)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        try:
+            await super().startup(sockets)
+        except SystemExit as error:  # uvicorn's word for it
+            raise StartFailed("the app failed while it started; the log says how") from error
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -99,8 +100,9 @@ class Client:
 class Served:
     """An app behind a socket. ``connections``: the protocols that are open."""
 
-    def __init__(self, app: Any, *, connections: int = 100, sizes: SizeLimits | None = None) -> None:
-        self.door = Door(sizes or SizeLimits(), connections)
+    def __init__(self, app: Any, *, connections: int = 100, tls: ssl.SSLContext | None = None) -> None:
+        self.door = Door(SizeLimits(), connections)
+        self._tls = tls
         self._config = _Server(app, self.door).config
         self._config.load()
         self.state = ServerState()
@@ -108,7 +110,7 @@ class Served:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._accept, "127.0.0.1", 0)
+        self._server = await loop.create_server(self._accept, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -122,8 +124,8 @@ class Served:
     def _accept(self) -> ClientConnection:
         return ClientConnection(self._config, self.state, {}, door=self.door)
 
-    async def client(self) -> Client:
-        self._clients.append(Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=2**20)))
+    async def client(self, **how: Any) -> Client:
+        self._clients.append(Client(*await asyncio.open_connection("127.0.0.1", self.port, limit=2**20, **how)))
         return self._clients[-1]
 
     async def ask(self, data: bytes) -> Client:

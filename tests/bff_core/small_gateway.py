@@ -64,6 +64,7 @@ class Visit:
         method: str = "GET",
         headers: Iterable[tuple[bytes, bytes]] = (HOST,),
         body: Iterable[bytes] = (b"",),
+        root_path: str = "",
     ) -> None:
         path, _, query = target.partition("?")
         scope = {
@@ -75,7 +76,7 @@ class Visit:
             "path": path,
             "raw_path": path.encode(),
             "query_string": query.encode(),
-            "root_path": "",
+            "root_path": root_path,
             "headers": list(headers),
             "client": ("192.0.2.1", 4711),
             "server": ("127.0.0.1", 8000),

@@ -641,7 +641,7 @@ async def test_the_host_in_a_target_counts_more_than_the_header(
 @pytest.mark.usefixtures("quiet")
 @pytest.mark.parametrize(
     ("path", "body"),
-    [("%00", "\x00"), ("a%0Ab", "a\nb"), ("%ED%A0%80", "\ufffd" * 3), ("%", "%"), ("%zz", "%zz"), ("a%2Fb", "a/b")],
+    [("%00", "\x00"), ("%ED%A0%80", "\ufffd" * 3), ("%", "%"), ("%zz", "%zz"), ("a%2Fb", "a/b")],
 )
 async def test_any_path_is_a_path(desk: Desk, path: str, body: str) -> None:
     async with Served(desk.app) as served:
