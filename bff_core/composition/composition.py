@@ -112,8 +112,9 @@ class Composition:
         work = part.work
         if isinstance(work, Call):
             part.work = None
-            until = min(part.until, self._context.until)
-            flight = self._work[part] = work.flight(self._context, until, part.landed)
+            context = self._context
+            until = min(context.until, part.until)
+            flight = self._work[part] = work.flight(context, until, part.landed)
             flight.start()
         else:
             task = self._work[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")

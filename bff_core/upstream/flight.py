@@ -37,10 +37,6 @@ class Flight(Generic[T]):
         self._send: Callable[[None], Any] = life.send
         self._passenger = passenger
 
-    def start(self) -> None:
-        """Run until the first promise. ``passenger`` is called once it has landed, perhaps before this returns."""
-        self._go_on()
-
     def done(self) -> bool:
         """It has landed."""
         return self._landed
@@ -56,7 +52,8 @@ class Flight(Generic[T]):
             raise self.error
         return self._value
 
-    def _go_on(self, _: object = None) -> None:
+    def start(self, _: object = None) -> None:
+        """Run until the first promise, or the next. ``passenger`` is told once it has landed, perhaps before that."""
         try:
             waiting = self._run(self._send, None)
         except StopIteration as end:
@@ -71,7 +68,7 @@ class Flight(Generic[T]):
             if isinstance(waiting, Promise):
                 waiting._asyncio_future_blocking = False
                 self._waiting = waiting
-                waiting.then(self._go_on)
+                waiting.then(self.start)
             else:
                 self._wait_for(waiting)
 
@@ -81,11 +78,11 @@ class Flight(Generic[T]):
             turn: Promise[None] = Promise(loop, self._interrupt)
             self._waiting = turn
             loop.call_soon(turn.keep, None)
-            turn.then(self._go_on)
+            turn.then(self.start)
         else:
             waiting._asyncio_future_blocking = False
             self._waiting = waiting
-            waiting.add_done_callback(self._go_on)
+            waiting.add_done_callback(self.start)
 
     def _interrupt(self) -> None:
         # a bare yield hears of nothing by itself, so that what is sent to it next must be what ends it

@@ -31,9 +31,7 @@ class Tally:
         """An attempt has ended, however it ended."""
         self.in_flight -= 1
         self._by_verdict[verdict] += 1
-        if failure is None and verdict is _SUCCESS:
-            return
-        if verdict.counts_as == "failure":
+        if verdict is not _SUCCESS and verdict.counts_as == "failure":
             self.last_failure = str(failure or "stopped after too long")
             self.last_failure_at = datetime.now(UTC).isoformat(timespec="seconds")
 

@@ -73,11 +73,14 @@ class Upstream:
         return Verdict.FAILURE if ran > max(_HASTY, self._timeout / 2) else Verdict.OURS
 
     def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
-        told = context.told if context.told is not None else _tell(context)
+        told = context.told
+        if told is None:
+            told = _tell(context)
         # relative, because clocks differ
         lines = self._always + told.encoded + b"x-request-timeout-ms: %d\r\n" % (left * 1000 if left > _TICK else 1)
-        headers = HeaderLines(lines) + HeaderLines.of(*call.headers) if call.headers else HeaderLines(lines)
-        return Request(call.endpoint.method, call.target, headers)
+        if call.headers:
+            lines += HeaderLines.of(*call.headers).encoded
+        return Request(call.endpoint.method, call.target, HeaderLines(lines))
 
 
 def _tell(context: RequestContext) -> HeaderLines:

@@ -19,9 +19,10 @@ def encode(request: Request, body: bytes, fixed: bytes) -> bytes:
 
     Raises ``ValueError`` where a value holds CR, LF or NUL: a bug of ours.
     """
+    head = _head(request, fixed)
     if body or request.method not in _WITHOUT_BODY:
-        return _head(request, fixed) + b"content-length: %d\r\n\r\n" % len(body) + body
-    return _head(request, fixed) + b"\r\n"
+        return head + b"content-length: %d\r\n\r\n" % len(body) + body
+    return head + b"\r\n"
 
 
 def encode_head(request: Request, length: int | None, fixed: bytes) -> bytes:

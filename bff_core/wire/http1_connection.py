@@ -138,7 +138,9 @@ class Connection(ReplyReader, asyncio.Protocol):
         self._answered = False
         promise: Promise[Any] = Promise(self._loop, self.abort)
         self._promise = promise
-        self._expect(head_only, max_body)
+        # here and not in a method of the reader, because it is done for every call
+        self._parser, self._status, self._complete, self._error = None, 0, False, None
+        self._head_only, self._max_body = head_only, max_body
         if self.closed:  # since it was connected or taken: nobody will say so again
             self._fail(Unreachable(self._instance.upstream, "closed before it was asked"))
         else:

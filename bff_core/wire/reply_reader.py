@@ -30,11 +30,9 @@ class ReplyReader:
         self._instance = instance
         self._heads = heads
         self._stream: ReplyBody | None = None
-
-    def _expect(self, head_only: bool, max_body: int) -> None:
+        # for each reply anew
         self._parser: httptools.HttpResponseParser | None = None
-        self._head_only = head_only
-        self._max_body = max_body
+        self._head_only, self._max_body = False, 0
         self._status = 0
         self._complete = False
         self._error: UpstreamError | None = None
