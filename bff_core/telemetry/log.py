@@ -6,14 +6,22 @@ import logging
 import sys
 from itertools import islice
 from time import gmtime, strftime
-from typing import Any, BinaryIO, Final
+from typing import Any, Final, Protocol
 
 from pydantic_core import PydanticSerializationError, to_json
+
+from bff_core.telemetry.outlet import Outlet
 
 __all__ = ["JsonFormatter", "JsonLines", "to_standard_output"]
 
 _BORN_WITH: Final = len(vars(logging.makeLogRecord({})))  # members, before what is logged with it
 _OWN: Final = ("asctime", "taskName", "color_message")
+
+
+class _Stream(Protocol):
+    def write(self, lines: bytes) -> object: ...
+
+    def close(self) -> None: ...
 
 
 class JsonFormatter(logging.Formatter):
@@ -57,10 +65,11 @@ class JsonLines(logging.Handler):
     Warnings are written at once, and so is everything where no loop runs.
     """
 
-    def __init__(self, stream: BinaryIO) -> None:
+    def __init__(self, stream: _Stream) -> None:
         super().__init__()
         self._stream = stream
         self._lines: list[bytes] = []
+        self._writer: asyncio.AbstractEventLoop | None = None
         self._json = JsonFormatter()
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -70,7 +79,8 @@ class JsonLines(logging.Handler):
             loop = _loop()
             if loop is None or record.levelno >= logging.WARNING:
                 self.flush()
-            elif len(self._lines) == 1:
+            elif loop is not self._writer:  # the one that should have written may have ended before it did
+                self._writer = loop
                 loop.call_soon(self.flush)
         except Exception:  # noqa: BLE001  what every handler of logging does
             self.handleError(record)
@@ -80,10 +90,15 @@ class JsonLines(logging.Handler):
         lock = self.lock
         assert lock is not None
         with lock:
-            lines, self._lines = self._lines, []
+            lines, self._lines, self._writer = self._lines, [], None
             if lines:
                 self._stream.write(b"\n".join(lines) + b"\n")
-                self._stream.flush()
+
+    def close(self) -> None:
+        """Write what there is, as far as anyone takes it."""
+        self.flush()
+        self._stream.close()
+        super().close()
 
 
 def to_standard_output(level: int = logging.INFO) -> None:
@@ -91,7 +106,14 @@ def to_standard_output(level: int = logging.INFO) -> None:
     # what no line of ours says: who called, and in which thread and process
     logging._srcfile = None  # the documented way
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    logging.basicConfig(handlers=[JsonLines(sys.stdout.buffer)], level=level, force=True)
+    sys.stdout.flush()
+    logging.basicConfig(handlers=[JsonLines(Outlet(sys.stdout.fileno(), _lost))], level=level, force=True)
+
+
+def _lost(lines: int) -> bytes:
+    message = f"{lines} lines of the log were lost, because nobody took them"
+    record = logging.LogRecord("bff.log", logging.WARNING, "", 0, message, None, None)
+    return JsonFormatter().line(record)
 
 
 def _loop() -> asyncio.AbstractEventLoop | None:
