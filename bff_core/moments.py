@@ -34,4 +34,7 @@ class Moments:
 
     def _fire(self, slot: int) -> None:
         for call in self._slots.pop(slot):
-            call()
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001  one request's bug must not cost another its deadline
+                self.loop.call_exception_handler({"message": "a bug at its moment", "exception": error})

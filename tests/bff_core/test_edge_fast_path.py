@@ -26,6 +26,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.routing import Match, Mount, Route
 from starlette.types import Scope
 
+from bench.page.app import create as bench
 from bff_core.edge.fast_path import FastPath, _compiled
 from bff_core.edge.json_body import StrictRoute
 from bff_core.errors import Forbidden
@@ -738,9 +739,12 @@ def test_what_is_not_goes_the_long_way(target: str) -> None:
     assert not taken(with_everything(0), target)
 
 
-@pytest.mark.parametrize(("name", "create"), [("web", web), ("mobile", mobile), ("public_api", public_api)])
-def test_every_page_of_our_gateways_is_answered_the_short_way(name: str, create: Callable[[Any], FastAPI]) -> None:
-    app = create(load(ROOT / "bffs" / name / "settings.toml"))
+@pytest.mark.parametrize(
+    ("folder", "create"),
+    [("bffs/web", web), ("bffs/mobile", mobile), ("bffs/public_api", public_api), ("bench/page", bench)],
+)
+def test_every_page_of_our_gateways_is_answered_the_short_way(folder: str, create: Callable[[Any], FastAPI]) -> None:
+    app = create(load(ROOT / folder / "settings.toml"))
     routes = [route for route in _routes(app) if "GET" in route.methods]
     assert len(routes) >= 1
     pages = _compiled(app)
