@@ -143,6 +143,6 @@ class _Crowd:
         until = asyncio.get_running_loop().time() + _ANSWER_WITHIN
         try:
             reply = await self._wire.send(instance, Request("GET", "/healthz"), until=until, max_body=_MOST)
-        except GatewayError as error:
+            return {**facts, **from_json(reply.body)}
+        except (GatewayError, ValueError, TypeError) as error:  # the last two: of what is no answer of ours
             return {**facts, "ready": False, "error": str(error)}
-        return {**facts, **from_json(reply.body)}

@@ -1,6 +1,8 @@
 """``bff run``: a gateway and its operators' listener live and end together."""
 
 import asyncio
+import os
+import signal
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
@@ -242,8 +244,14 @@ def test_a_gateway_speaks_tls_on_another_port_than_its_settings_say(tmp_path: Pa
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["shop", "--tls-cert", "no.pem", "--tls-key", "no.pem"], "--tls-cert: no.pem: Path does not point to a file"),
-        (["shop", "--tls-cert", "pyproject.toml", "--tls-key", "pyproject.toml"], "tls: cannot use "),
+        (
+            ["shop", "--tls-cert", "no.pem", "--tls-key", "no.pem"],
+            "--tls-cert: {folder}/no.pem: No such file or directory",
+        ),
+        (
+            ["shop", "--tls-cert", "pyproject.toml", "--tls-key", "pyproject.toml"],
+            "--tls-cert: {folder}/pyproject.toml holds no certificate in PEM",
+        ),
         (["shop", "--tls-cert", "pyproject.toml"], "--tls-cert and --tls-key: one is nothing without the other"),
         (["shop", "--port", "1", "--uds", "a"], "--port and --uds: a gateway listens in one place"),
         (["shop", "--uds", "no/folder"], "cannot listen on unix:"),
@@ -257,7 +265,7 @@ def test_what_is_wrong_is_one_clear_line(tmp_path: Path, words: list[str], said:
     with process("-m", "bff_core.cli", "run", *words, folder=tmp_path) as child:
         output, _ = child.communicate(timeout=20)
     assert (child.returncode, len(output.splitlines())) == (1, 1)
-    assert output.startswith(f"bff: {said}")
+    assert output.startswith(f"bff: {said.format(folder=tmp_path)}")
 
 
 def test_an_app_that_fails_while_it_starts_ends_the_process(tmp_path: Path) -> None:
@@ -267,3 +275,38 @@ def test_an_app_that_fails_while_it_starts_ends_the_process(tmp_path: Path) -> N
     assert child.returncode == 1
     assert "the database is not there" in output
     assert output.splitlines()[-1] == "bff: the app failed while it started; the log says how"
+
+
+def test_several_processes_answer_as_one_and_one_that_dies_is_there_again() -> None:
+    front, back = free_ports(2)
+    env = {"BFF_PAGE__LISTEN": f"127.0.0.1:{front}", "BFF_PAGE__ADMIN": f"127.0.0.1:{back}"}
+
+    def living() -> set[int]:
+        answer = ask(f"http://127.0.0.1:{back}/healthz")[2]
+        return {worker["pid"] for worker in answer["workers"] if worker["ready"]}
+
+    with process("-m", "bff_core.cli", "run", "bench.page", "--workers", "2", env=env) as child:
+        listens(back)
+        until(lambda: len(living()) == 2)
+        before = living()
+        killed = min(before)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: len(living() - {killed}) == 2)
+        after = living()
+        assert ask(f"http://127.0.0.1:{front}/livez")[0] == 200
+        child.send_signal(signal.SIGINT)
+        assert child.wait(timeout=20) == 0
+
+    assert before - {killed} < after
+    for pid in after:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_processes_that_cannot_live_are_given_up(tmp_path: Path) -> None:
+    a_shop(tmp_path, *free_ports(2), app=FAILING_APP)
+    with process("-m", "bff_core.cli", "run", "shop", "--workers", "2", folder=tmp_path) as child:
+        output, _ = child.communicate(timeout=30)
+    assert child.returncode == 1
+    assert output.splitlines()[-1].startswith("bff: worker ")
+    assert output.splitlines()[-1].endswith("ended 3 times as soon as it was started; what it says is above")
