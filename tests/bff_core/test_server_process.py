@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-import signal
 import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
-from signal import SIGINT, SIGTERM
+from signal import SIGINT, SIGKILL, SIGTERM
 from subprocess import Popen
 from time import monotonic
 
@@ -290,11 +289,11 @@ def test_several_processes_answer_as_one_and_one_that_dies_is_there_again() -> N
         until(lambda: len(living()) == 2)
         before = living()
         killed = min(before)
-        os.kill(killed, signal.SIGKILL)
+        os.kill(killed, SIGKILL)
         until(lambda: len(living() - {killed}) == 2)
         after = living()
         assert ask(f"http://127.0.0.1:{front}/livez")[0] == 200
-        child.send_signal(signal.SIGINT)
+        child.send_signal(SIGINT)
         assert child.wait(timeout=20) == 0
 
     assert before - {killed} < after
