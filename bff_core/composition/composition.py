@@ -89,7 +89,10 @@ class Composition:
             await self._end()
         if error is None:
             if self._failure is not None:
-                raise self._failure
+                try:
+                    raise self._failure
+                finally:
+                    self._failure = None  # or we keep it, its traceback this frame, and that us
             self._context.outcomes.update(self.completeness.parameters())
 
     def _add(self, name: str, work: Awaitable[T], *, required: bool, default: Any, until: float) -> Part[Any]:
@@ -205,9 +208,13 @@ class Composition:
         if self._tasks:
             await self._tasks_over()
         self._completeness = self.completeness
-        # or page, parts and flights are a cycle, and live until the collector comes
+        # or page, parts, their work and what became of it are a cycle, and live until the collector comes
+        if self._failure is not None:
+            for part in self._parts.values():
+                part.forget_failure()
         self._parts.clear()
         self._work.clear()
+        self._tasks.clear()
 
     async def _tasks_over(self) -> None:
         # a flight that is cancelled has ended; a task has some cleaning up to do

@@ -114,6 +114,11 @@ class Part(Generic[T]):
             self._error = error
             self._end()
 
+    def forget_failure(self) -> None:
+        """Let go of what the page failed with, which is raised once, by the page."""
+        if self._error is not None:
+            self._error = asyncio.InvalidStateError(f"part {self.name} is not there: its page has failed")
+
     def _end(self) -> None:
         self.done = True
         if self._awaited is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, Generic, TypeVar
 
+from bff_core.errors import GatewayError
 from bff_core.wire.promise import Promise
 
 __all__ = ["Flight"]
@@ -62,7 +63,8 @@ class Flight(Generic[T]):
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
-            self.error = error
+            # what was expected is told in words; its traceback would keep this flight, and the flight it
+            self.error = error.with_traceback(None) if isinstance(error, GatewayError) else error
             self._land()
         else:
             if isinstance(waiting, Promise):

@@ -67,6 +67,7 @@ class Upstream:
             raise
         finally:  # success, failure, a bug of ours and cancellation alike
             self.tally.leave(verdict, failure)
+            del failure  # or it keeps its traceback, and that this frame, until the collector comes
 
     def _stopped(self, ran: float) -> Verdict:
         """An attempt was stopped from above: a hanging upstream has failed, and a hasty client proves nothing."""

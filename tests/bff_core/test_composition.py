@@ -546,13 +546,7 @@ async def two_calls(answer: Any) -> None:
 
 
 PAGES = [whole_page, lacking_page, left_page, pruned_page, page_of_calls]
-KEPT = pytest.mark.xfail(reason="the composition and the page's own parts keep the error, and its traceback keeps them")
-IN_FLIGHT = pytest.mark.xfail(reason="a flight, and the frame of Upstream.answer, keep the error of a call")
-FAILED = [
-    pytest.param(failed_page, marks=KEPT),
-    pytest.param(late_page, marks=KEPT),
-    pytest.param(page_of_failed_calls, marks=IN_FLIGHT),
-]
+FAILED = [failed_page, late_page, page_of_failed_calls]
 
 
 @pytest.mark.parametrize("page", [*PAGES, *FAILED])
