@@ -47,7 +47,9 @@ def run(
             typer.echo(f"{markdown(report)}\n")
     for report in reports.values():
         if picture and report.bars:
-            picture.write_text(plot.drawn("CPU for a page of seven calls, µs", report.bars), encoding="utf-8")
+            picture.write_text(
+                plot.drawn("CPU for a page of seven calls, µs, on a logarithmic scale", report.bars), encoding="utf-8"
+            )
     if keep:
         plan.console.print(f"kept as {results.write(plan, reports, datetime.now().astimezone())}", soft_wrap=True)
 
