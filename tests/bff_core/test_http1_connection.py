@@ -12,6 +12,7 @@ from bff_core.errors import Unreachable, UpstreamError
 from bff_core.testing import run
 from bff_core.wire import Instance, Reply
 from bff_core.wire.http1_connection import Connection
+from bff_core.wire.known_heads import KnownHeads
 from tests.bff_core.test_wire_replies import GOOD
 from tests.bff_core.test_wire_strictness import AMBIGUOUS
 
@@ -49,12 +50,12 @@ class Pool:
         """Gone."""
 
 
-def outcome(pieces: list[bytes]) -> tuple[Reply | type[UpstreamError] | None, bool]:
+def outcome(pieces: list[bytes], heads: KnownHeads | None = None) -> tuple[Reply | type[UpstreamError] | None, bool]:
     """What comes of a reply in these pieces and then the end; whether the connection may be used again before it."""
 
     async def main() -> tuple[Reply | type[UpstreamError] | None, bool]:
         pool, transport = Pool(), Wire()
-        connection = Connection(Instance("shop", "http", "shop.test", 80), pool, asyncio.get_running_loop())
+        connection = Connection(Instance("shop", "http", "shop.test", 80), pool, asyncio.get_running_loop(), heads)
         connection.connection_made(transport)
         promise = connection.ask(b"GET / HTTP/1.1\r\n\r\n", False, 1000)
         for piece in pieces:
@@ -65,7 +66,8 @@ def outcome(pieces: list[bytes]) -> tuple[Reply | type[UpstreamError] | None, bo
             connection.eof_received()
             connection.connection_lost(None)
         try:
-            return promise.result(), reusable
+            reply = promise.result()
+            return Reply(reply.status, list(reply.headers), reply.body), reusable
         except UpstreamError as error:
             return type(error), reusable
 
@@ -104,3 +106,35 @@ def assert_same(cut: tuple[Any, bool], whole: tuple[Any, bool]) -> None:
         assert cut == whole
     else:
         assert not cut[1]
+
+
+@given(st.sampled_from(list(REPLIES.values())), st.sampled_from(list(REPLIES.values())), st.data())
+def test_replies_that_came_before_change_nothing(before: bytes, reply: bytes, data: st.DataObject) -> None:
+    heads = KnownHeads()
+    outcome([before], heads)
+    after = data.draw(st.sampled_from([b"", reply, b"x", b"HTTP/1.1 200 OK\r\n"]))
+    said = reply + after if data.draw(st.booleans()) else reply[: data.draw(st.integers(0, len(reply)))]
+    cut = data.draw(st.integers(0, len(said)))
+    pieces = [piece for piece in (said[:cut], said[cut:]) if piece]
+    assert outcome(pieces, heads) == outcome(pieces)
+
+
+def test_a_reply_with_a_known_head_is_not_parsed_again() -> None:
+    reply = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    heads = KnownHeads()
+    assert heads.reply(reply, 10) is None
+    outcome([reply], heads)
+    known = heads.reply(reply, 10)
+    assert known is not None
+    assert (known.status, known.headers, known.body) == (200, ((b"content-length", b"2"),), b"ok")
+    assert heads.reply(reply, 1) is None
+    assert heads.reply(reply + b"x", 10) is None
+    assert heads.reply(reply[:-1], 10) is None
+
+
+def test_heads_that_do_not_come_again_are_not_kept_for_ever() -> None:
+    heads = KnownHeads()
+    for number in range(5000):
+        heads.keep(b"HTTP/1.1 200 OK\r\nx-id: %d\r\ncontent-length: 0\r\n\r\n" % number, 200, [])
+        assert len(heads._heads) <= 512
+    assert heads._kept < 1100

@@ -709,3 +709,19 @@ async def test_a_connection_leaves_nothing_for_the_collector(garbage: Callable[[
         left = garbage()
     logging.disable(logging.NOTSET)
     assert left == []
+
+
+async def test_beyond_what_may_be_in_flight_a_request_is_refused_and_health_answers() -> None:
+    desk = Desk()
+    async with Served(desk.app) as served:
+        served.door.in_flight = 1
+        first = await served.ask(get("/wait"))
+        await desk.began.wait()
+        refused = await (await served.ask(get("/echo"))).reply()
+        alive = await (await served.ask(get("/livez"))).reply()
+        desk.go_on.set()
+        answered = await first.reply()
+        after = await (await served.ask(get("/echo"))).reply()
+    assert (refused.status, refused.values(b"retry-after")) == (503, [b"1"])
+    assert json.loads(refused.body)["type"] == "/problems/temporary-reduced-capacity"
+    assert (alive.status, answered.status, after.status) == (200, 200, 200)
