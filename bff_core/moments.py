@@ -6,6 +6,7 @@ whoever is called finds out whether it still matters.
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import Final
 
 __all__ = ["Moments"]
@@ -23,7 +24,9 @@ class Moments:
         self._slots: dict[int, list[Callable[[], object]]] = {}
 
     def at(self, when: float, call: Callable[[], object]) -> None:
-        """Call ``call`` at ``when``, a moment of the loop's clock."""
+        """Call ``call`` at ``when``, a moment of the loop's clock; never, where that is infinity."""
+        if when == inf:
+            return
         slot = int(when / _SLOT) + 1
         waiting = self._slots.get(slot)
         if waiting is None:

@@ -154,8 +154,12 @@ class Composition:
                 self._lose(part, expected)
             case Exception():
                 self._fail(error)
-            case _:
+            case KeyboardInterrupt() | SystemExit():
                 raise error
+            case _:
+                failure = RuntimeError(f"part {part.name} ended with {type(error).__name__}")
+                failure.__cause__ = error
+                self._fail(failure)
 
     def _lose(self, part: Part[Any], error: GatewayError) -> None:
         if part.required:

@@ -90,7 +90,7 @@ class ExchangeWithoutChunks(Exchange):
     async def send(self, message: Any) -> None:
         """See ASGI."""
         if message["type"] == "http.response.start":
-            self._measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
+            self._measured = any(name.lower() == b"content-length" for name, _ in message.get("headers", ()))
             self.chunked_encoding = None if self._measured else False
         elif not self._measured:
             self.expected_content_length = len(message.get("body", b""))

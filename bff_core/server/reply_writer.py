@@ -24,6 +24,7 @@ _MOST_BEGINNINGS: Final = 1000  # for one that makes them up
 class ReplyWriter(RequestResponseCycle):
     """The half of uvicorn's exchange that writes."""
 
+    _bodiless = False
     _head = b""
     """What was not written yet: a head that says how long its body is waits for it."""
 
@@ -43,6 +44,7 @@ class ReplyWriter(RequestResponseCycle):
     def _begin(self, status: int, headers: Any) -> None:
         self.response_started = True
         self.waiting_for_100_continue = False
+        self._bodiless = self.scope["method"] == "HEAD" or status in _BODILESS
         lines = [STATUS_LINE[status][:-2]]
         for name, value in (*self.default_headers, *headers):
             beginning = _BEGINNINGS.get(name) or _beginning(name)
@@ -50,7 +52,7 @@ class ReplyWriter(RequestResponseCycle):
                 lines.append(beginning + value)
         if not self.keep_alive:
             lines.append(b"connection: close")
-        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in _BODILESS:
+        if self.chunked_encoding is None and not self._bodiless:
             self.chunked_encoding = True
             lines.append(b"transfer-encoding: chunked")
         head = b"\r\n".join(lines)
@@ -64,17 +66,19 @@ class ReplyWriter(RequestResponseCycle):
     def _takes(self, beginning: bytes, value: bytes) -> bool:
         """Learn from a header that matters to the connection; whether it is to be sent."""
         if beginning == b"content-length: ":
+            if not value.isdigit() or self.expected_content_length:
+                raise RuntimeError("a reply says twice, or unclearly, how long it is")
             self.expected_content_length = int(value)
             self.chunked_encoding = False
-        elif beginning == b"transfer-encoding: " and value.lower() == b"chunked":
-            self.chunked_encoding = True
+        elif beginning == b"transfer-encoding: ":
+            return False  # where a body ends is for the server to say
         elif beginning == b"connection: " and b"close" in value.lower():
             self.keep_alive = False
             return False
         return True
 
     def _go_on(self, body: bytes, more: bool) -> None:
-        if self.scope["method"] == "HEAD":
+        if self._bodiless:
             self.expected_content_length = 0
             self._write(b"")
         elif self.chunked_encoding:

@@ -21,7 +21,7 @@ from pydantic_core import from_json
 from bff_core.edge.admin import admin_app_of_workers
 from bff_core.errors import GatewayError
 from bff_core.server.parent import end_with
-from bff_core.server.process import operators_server
+from bff_core.server.process import ListenerLost, operators_server
 from bff_core.settings import GatewaySettings
 from bff_core.telemetry import log
 from bff_core.wire import Instance, Request
@@ -36,6 +36,11 @@ _LIVED: Final = 5.0  # seconds
 _AGAIN_WITHIN: Final = 1.0  # seconds until one that has lived is there again
 _FINISH_WITHIN: Final = 30.0  # seconds after the drain, for those that do not end
 _ANSWER_WITHIN: Final = 1.0  # seconds for what operators ask
+_TOLD: Final = {
+    signal.SIGTERM: signal.SIGTERM,
+    signal.SIGINT: signal.SIGINT,
+    signal.SIGHUP: signal.SIGTERM,  # of which a worker would die at once, because a terminal was closed
+}
 _MOST: Final = 1024 * 1024  # bytes of an answer
 
 
@@ -69,12 +74,15 @@ class _Crowd:
     async def live(self, back: socket.socket) -> None:
         """Until told to end; then until the last worker has."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._tell, number)
+        for number, told in _TOLD.items():
+            loop.add_signal_handler(number, self._tell, told)
         admin = operators_server(admin_app_of_workers(self._settings, self._ask))
         operators = asyncio.create_task(admin.serve(sockets=[back]))
+        operators.add_done_callback(lambda _: self._tell(signal.SIGTERM))  # nobody runs what nobody can look into
         try:
             await asyncio.gather(*(self._keep(number) for number in range(self._settings.workers)))
+            if operators.done():
+                raise ListenerLost("the operators' server ended by itself") from operators.exception()
         finally:
             admin.should_exit = True
             await asyncio.wait([operators])
@@ -103,15 +111,18 @@ class _Crowd:
         """One life of a worker: how long it was, and the exit status."""
         now = asyncio.get_running_loop().time
         born = now()
-        place = self._places[number]
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            "--operators",
-            str(place),
-            pass_fds=[self._front.fileno()],
-            start_new_session=True,  # because Ctrl-C should reach us alone: we tell them
-            preexec_fn=end_with(getpid()),
-        )
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                "--operators",
+                str(self._places[number]),
+                pass_fds=[self._front.fileno()],
+                start_new_session=True,  # because Ctrl-C should reach us alone: we tell them
+                preexec_fn=end_with(getpid()),
+            )
+        except OSError as error:  # no room for one more; perhaps there is later
+            _log.error("worker %d cannot be started: %s", number, error)
+            return 0.0, 1
         self._running[number] = process
         if self._told.is_set():  # while it was started
             process.terminate()

@@ -236,10 +236,10 @@ class Connection(ReplyReader, asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         self._busy = False
+        self._repeatable = b""  # it may be long, and this may be idle for long
         if self._upload is not None or transport.get_write_buffer_size():
             self.abort()  # the peer has answered what it did not want to hear to the end, and may never read the rest
         elif self._keep_alive and not self.closed:
-            self.reused = True
             self._pool.released(self)
         else:
             self.closed = True

@@ -69,6 +69,7 @@ class InstancePool:
             connection.abort()
         else:
             connection.idle_since = self._now()
+            connection.reused = True  # or never used, which is the same to a peer that closes what is idle
             self._idle.append(connection)
 
     def lost(self, connection: Connection) -> None:

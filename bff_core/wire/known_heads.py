@@ -41,6 +41,8 @@ class KnownHeads:
     def keep(self, data: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
         """``data`` was one whole reply, of which the connection was kept: its head declares how long it is."""
         end = data.find(b"\r\n\r\n") + 4
+        if not data.startswith(b"HTTP/1."):
+            return  # the parser passes over line breaks before a reply, and we would take them for a head
         if end > _LONGEST or self._kept > _TRIALS + self._found:
             return
         if len(self._heads) >= _MOST:

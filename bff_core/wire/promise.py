@@ -64,7 +64,11 @@ class Promise(Generic[T]):
             else:
                 self.break_(other._error)
 
-        self._forget = other.cancel
+        def leave() -> None:
+            other._then = None  # what becomes of it is nobody's affair any more
+            other.cancel()
+
+        self._forget = leave
         other.then(go_on)
 
     def result(self) -> T:

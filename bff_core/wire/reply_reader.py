@@ -30,6 +30,7 @@ class ReplyReader:
         self._instance = instance
         self._heads = heads
         self._stream: ReplyBody | None = None
+        self._body: list[bytes] = []
         # for each reply anew
         self._parser: httptools.HttpResponseParser | None = None
         self._head_only, self._max_body = False, 0
@@ -74,7 +75,7 @@ class ReplyReader:
                 self._error = error
 
     def _whole(self) -> Reply:
-        body = self._body
+        body, self._body = self._body, []
         return Reply(self._status, self._headers, body[0] if len(body) == 1 else b"".join(body))
 
     def _ends_with_connection(self) -> bool:
@@ -143,7 +144,7 @@ class ReplyReader:
         self._status = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._header_bytes = 0
-        self._body: list[bytes] = []
+        self._body = []
         self._size = 0
         self._decoding: Decoding | None = None
         self._length_known = self._chunked = self._coded = self._keep_alive = False

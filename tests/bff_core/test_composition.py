@@ -574,3 +574,19 @@ def test_a_page_leaves_nothing_for_the_collector(page: Callable[[], Coroutine[An
 
 def is_ours(thing: object) -> bool:
     return type(thing).__module__.startswith("bff_core.") or type(thing).__name__ in {"coroutine", "frame", "Task"}
+
+
+class Odd(BaseException):
+    """Nothing that anyone expects."""
+
+
+@pytest.mark.parametrize("odd", [Odd, GeneratorExit])
+async def test_a_part_that_ends_in_no_way_a_part_can_ends_the_page_at_once(odd: type[BaseException]) -> None:
+    async def work() -> None:
+        raise odd
+
+    with pytest.raises(RuntimeError, match=f"part odd ended with {odd.__name__}") as failed:
+        async with Composition(request()) as page:
+            page.optional("odd", work())
+    assert isinstance(failed.value.__cause__, odd)
+    assert asyncio.get_running_loop().time() == 0

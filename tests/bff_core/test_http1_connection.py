@@ -138,3 +138,11 @@ def test_heads_that_do_not_come_again_are_not_kept_for_ever() -> None:
         heads.keep(b"HTTP/1.1 200 OK\r\nx-id: %d\r\ncontent-length: 0\r\n\r\n" % number, 200, [])
         assert len(heads._heads) <= 512
     assert heads._kept < 1100
+
+
+def test_a_line_break_before_a_reply_is_no_head_that_could_be_known() -> None:
+    heads = KnownHeads()
+    first = b"\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+    second = b"\r\n\r\nHTTP/1.1 500 NO\r\ncontent-length: 2\r\n\r\nno"
+    outcome([first], heads)
+    assert outcome([second], heads) == (Reply(500, [(b"content-length", b"2")], b"no"), True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from math import inf
 
 import pytest
 from hypothesis import example, given
@@ -109,3 +110,8 @@ async def test_nothing_is_kept_of_what_was_called() -> None:
     await asyncio.sleep(2)
     assert not moments._slots
     assert math.isfinite(now())
+
+
+async def test_a_moment_that_never_comes_is_never_called() -> None:
+    Moments(asyncio.get_running_loop()).at(inf, lambda: pytest.fail("it came"))
+    await asyncio.sleep(1e6)

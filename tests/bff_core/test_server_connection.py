@@ -725,3 +725,30 @@ async def test_beyond_what_may_be_in_flight_a_request_is_refused_and_health_answ
     assert (refused.status, refused.values(b"retry-after")) == (503, [b"1"])
     assert json.loads(refused.body)["type"] == "/problems/temporary-reduced-capacity"
     assert (alive.status, answered.status, after.status) == (200, 200, 200)
+
+
+FRAMED = {
+    "a length and chunks": ([(b"content-length", b"2"), (b"transfer-encoding", b"chunked")], b"2"),
+    "chunks and a length": ([(b"transfer-encoding", b"chunked"), (b"content-length", b"2")], b"2"),
+}
+
+
+@pytest.mark.parametrize(("headers", "length"), FRAMED.values(), ids=FRAMED)
+async def test_where_a_reply_ends_is_for_the_server_to_say(headers: list[tuple[bytes, bytes]], length: bytes) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    async with Served(app) as served:
+        reply = await (await served.ask(get("/"))).reply()
+    assert (reply.body, reply.values(b"content-length"), reply.values(b"transfer-encoding")) == (b"ok", [length], [])
+
+
+async def test_a_304_may_say_how_long_it_would_have_been() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 304, "headers": [(b"content-length", b"5")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with Served(app) as served:
+        status, headers = await (await served.ask(get("/"))).head()
+    assert (status, dict(headers)[b"content-length"]) == (304, b"5")
