@@ -140,6 +140,7 @@ async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> Non
         for settings in gateways.values()
         for upstream in settings.upstreams.values()
         for instance in upstream.instances
+        if not instance.startswith("unix:")
     }
     try:
         async with asyncio.timeout(_STARTS_WITHIN):

@@ -16,8 +16,6 @@ __all__ = ["AccessLog"]
 _log = logging.getLogger("bff.access")
 _LONGEST_PATH = 500  # characters: a client must not fill the disk with what it is refused for
 _CLIENT_LEFT = 499  # as in nginx: the client was gone before a reply began
-
-
 _ids: list[str] = []
 
 
@@ -73,8 +71,7 @@ class AccessLog:
             "ms": round(seconds * 1000, 1),
             **({"parts": missing} if missing else {}),
         }
-        method = scope["method"]
-        _log.handle(_Record((method, path, status), details))
+        _log.handle(_Record((details["method"], path, status), details))
 
 
 class _Record(logging.LogRecord):

@@ -15,5 +15,5 @@ class Door:
 
     sizes: SizeLimits
     connections: int
-    in_flight: int = 1000
+    in_flight: int
     draining: bool = False

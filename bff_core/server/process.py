@@ -25,7 +25,7 @@ from bff_core.settings import GatewaySettings, SizeLimits
 from bff_core.telemetry import log
 from bff_core.tls import server_context
 
-__all__ = ["ListenerLost", "StartFailed", "operators_server", "serve"]
+__all__ = ["ListenerLost", "StartFailed", "begin_to_log", "operators_server", "serve"]
 
 _log = logging.getLogger("bff.serve")
 _FINISH_WITHIN: Final = 25  # seconds for what is in flight when we are told to stop
@@ -47,8 +47,7 @@ def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: s
     SIGTERM drains first: unready at once, and for ``settings.drain`` seconds every reply asks its client to go
     elsewhere. Raises ``StartFailed``, or ``ListenerLost`` when everything in flight was answered.
     """
-    log.to_standard_output()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # two servers would say everything twice
+    begin_to_log()
     context = server_context(settings.tls) if settings.tls else None
     door = Door(settings.sizes, settings.connections, settings.in_flight)
     main = _Gateway(app, door, context, app.state.readiness, settings.drain)
@@ -61,6 +60,12 @@ def serve(app: FastAPI, settings: GatewaySettings, front: socket.socket, back: s
     ):
         _log.info("%s listens on %s, for operators on %s", settings.name, settings.listen, settings.admin)
         runner.run(_both(main, front, admin, back))
+
+
+def begin_to_log() -> None:
+    """Send what is logged to standard output, and of uvicorn's only warnings: two servers say everything twice."""
+    log.to_standard_output()
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def operators_server(app: ASGIApp) -> uvicorn.Server:

@@ -66,7 +66,7 @@ class ReplyWriter(RequestResponseCycle):
     def _takes(self, beginning: bytes, value: bytes) -> bool:
         """Learn from a header that matters to the connection; whether it is to be sent."""
         if beginning == b"content-length: ":
-            if not value.isdigit() or self.expected_content_length:
+            if not value.isdigit() or self.chunked_encoding is False:
                 raise RuntimeError("a reply says twice, or unclearly, how long it is")
             self.expected_content_length = int(value)
             self.chunked_encoding = False

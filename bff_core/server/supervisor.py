@@ -21,9 +21,8 @@ from pydantic_core import from_json
 from bff_core.edge.admin import admin_app_of_workers
 from bff_core.errors import GatewayError
 from bff_core.server.parent import end_with
-from bff_core.server.process import ListenerLost, operators_server
+from bff_core.server.process import ListenerLost, begin_to_log, operators_server
 from bff_core.settings import GatewaySettings
-from bff_core.telemetry import log
 from bff_core.wire import Instance, Request
 from bff_core.wire.http1 import Http1Wire
 
@@ -33,7 +32,7 @@ _log = logging.getLogger("bff.supervisor")
 
 _TRIALS: Final = 3  # of a worker that ends before it has lived
 _LIVED: Final = 5.0  # seconds
-_AGAIN_WITHIN: Final = 1.0  # seconds until one that has lived is there again
+_PAUSE: Final = 1.0  # seconds between two trials
 _FINISH_WITHIN: Final = 30.0  # seconds after the drain, for those that do not end
 _ANSWER_WITHIN: Final = 1.0  # seconds for what operators ask
 _TOLD: Final = {
@@ -49,12 +48,11 @@ class WorkersLost(Exception):
 
 
 def supervise(words: Sequence[str], settings: GatewaySettings, front: socket.socket, back: socket.socket) -> None:
-    """Run ``settings.workers`` times ``bff words`` until SIGTERM or SIGINT, which they are told.
+    """Run ``settings.workers`` times ``bff words`` until SIGTERM, SIGINT or SIGHUP, of which they are told.
 
-    Operators ask at ``back``. Raises ``WorkersLost`` when the others have ended too.
+    Operators ask at ``back``. Raises ``WorkersLost`` or ``ListenerLost`` when all workers have ended.
     """
-    log.to_standard_output()
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    begin_to_log()
     with front, back, TemporaryDirectory(prefix="bff-") as folder:
         listens = (settings.name, settings.listen, settings.workers, settings.admin)
         _log.info("%s listens on %s in %d processes, for operators on %s", *listens)
@@ -104,8 +102,9 @@ class _Crowd:
                 self._tell(signal.SIGTERM)
                 return
             _log.warning("worker %d has ended (%d) and starts again", number, status)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._told.wait(), _AGAIN_WITHIN if trials else 0.0)
+            if trials:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._told.wait(), _PAUSE)
 
     async def _run(self, number: int) -> tuple[float, int]:
         """One life of a worker: how long it was, and the exit status."""

@@ -9,7 +9,7 @@ Header = tuple[bytes, bytes]
 
 
 class HeaderLines(Sequence[Header]):
-    """Pairs of name and value to whoever looks, and lines to the wire. Those of two are added with ``+``."""
+    """Pairs of name and value to whoever looks, and lines to the wire."""
 
     __slots__ = ("encoded",)
 
@@ -24,9 +24,6 @@ class HeaderLines(Sequence[Header]):
         if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers) or b"\0" in lines:
             raise ValueError("a header holds a line break or a NUL")
         return cls(lines)
-
-    def __add__(self, other: "HeaderLines") -> "HeaderLines":
-        return HeaderLines(self.encoded + other.encoded)
 
     def __iter__(self) -> Iterator[Header]:
         for line in self.encoded.split(b"\r\n")[:-1]:

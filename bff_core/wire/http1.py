@@ -101,8 +101,8 @@ class Http1Wire:
         if not self._pools:
             self._moments = Moments(loop)
         terms = self._terms.get(instance.upstream) or Terms()
-        pool = self._pools[instance] = InstancePool(instance, terms, self._connections, loop.time)
-        pool.send_fresh = partial(self._send_fresh, pool)
+        pool = InstancePool(instance, terms, self._connections, loop.time, self._send_fresh)
+        self._pools[instance] = pool
         return pool
 
     async def _fresh(self, pool: InstancePool, until: float) -> Connection:

@@ -20,14 +20,14 @@ _IDLE: Final = 15.0  # seconds: below the keep-alive of every common server but 
 class InstancePool:
     """Hands out what is idle, and makes room for at most ``limit``. ``fixed`` is what every request of it says."""
 
-    def __init__(self, instance: Instance, terms: Terms, limit: int, now: Callable[[], float]) -> None:
+    def __init__(
+        self, instance: Instance, terms: Terms, limit: int, now: Callable[[], float], send_fresh: "SendFresh"
+    ) -> None:
         self.instance = instance
         self.terms = terms
         self.fixed = fixed_lines(instance, terms)
         self.heads = KnownHeads()
-        self.send_fresh: Callable[[bytes, bool, int, float], Coroutine[Any, Any, Reply]]
-        """Sends what is encoded on a connection that is made for it; set by the wire."""
-
+        self._send_fresh = send_fresh
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._limit = limit
@@ -82,10 +82,16 @@ class InstancePool:
 
     def repeat(self, promise: Promise[Any], encoded: bytes, head_only: bool, max_body: int, until: float) -> None:
         """See ``http1_connection.Pool``."""
-        promise.follow(errand(self.send_fresh(encoded, head_only, max_body, until)))
+        promise.follow(errand(self._send_fresh(self, encoded, head_only, max_body, until)))
 
     def close(self) -> None:
         """End what is idle; what is under way ends with its reply."""
         self._closing = True
         while self._idle:
             self._idle.pop().abort()
+
+
+SendFresh = Callable[[InstancePool, bytes, bool, int, float], Coroutine[Any, Any, Reply]]
+"""Sends what is encoded on a connection that is made for it: pool, request, whether its reply has no body, the most
+bytes of one, and until when.
+"""

@@ -101,7 +101,7 @@ class Served:
     """An app behind a socket. ``connections``: the protocols that are open."""
 
     def __init__(self, app: Any, *, connections: int = 100, tls: ssl.SSLContext | None = None) -> None:
-        self.door = Door(SizeLimits(), connections)
+        self.door = Door(SizeLimits(), connections, 1000)
         self._tls = tls
         self._config = _Server(app, self.door).config
         self._config.load()

@@ -41,7 +41,7 @@ async def page(scope: Any, receive: Any, send: Any) -> None:
 
 
 def connection() -> tuple[ClientConnection, Wire]:
-    door = Door(SizeLimits(), 10)
+    door = Door(SizeLimits(), 10, 10)
     config = _Server(page, door).config
     config.load()
     made, wire = ClientConnection(config, ServerState(), {}, door=door), Wire()

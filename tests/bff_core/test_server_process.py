@@ -29,12 +29,12 @@ pytestmark = pytest.mark.real
 async def test_a_gateway_does_not_live_without_its_operators_listener() -> None:
     front, back = bind("127.0.0.1:0"), bind("127.0.0.1:0")
     back.close()
-    main = _Server(Starlette(), Door(SizeLimits(), 10))
+    main = _Server(Starlette(), Door(SizeLimits(), 10, 10))
     clock = asyncio.get_running_loop()
     late = clock.call_later(10, main.handle_exit, SIGTERM, None)
 
     with pytest.raises(ListenerLost, match=r"^the operators' server ended by itself: .*Bad file descriptor"):
-        await _both(main, front, _Server(Starlette(), Door(SizeLimits(), 10)), back)
+        await _both(main, front, _Server(Starlette(), Door(SizeLimits(), 10, 10)), back)
     assert clock.time() < late.when()
     late.cancel()
 
