@@ -36,8 +36,11 @@ class Contender:
     missing: Callable[[], str | None]
     """The command that installs what is missing, or ``None``."""
 
-    aim: float | None = None
-    """How many times our CPU a page of theirs costs at least, where we are as fast as we want to be."""
+    cpu_aim: float | None = None
+    """What our CPU a page over theirs is at most, where we are as fast as we want to be."""
+
+    p99_aim: float | None = None
+    """The same of the 99th percentile of the time that a page takes."""
 
     ordered: bool = True
     """Its JSON has its members in our order."""
@@ -99,9 +102,9 @@ def _without_lua() -> str | None:
 OURS: Final = Contender("bff-core", _gateway, _settings, _nothing)
 CONTENDERS: Final = (
     OURS,
-    Contender("Node, the same duties", _node("duties.js"), _where, _without_node, aim=1.0),
-    Contender("Node, bare", _node("bare.js"), _where, _without_node, aim=0.8),
-    Contender("nginx + Lua, bare", _nginx, _where, _without_lua, aim=0.5, ordered=False),
+    Contender("Node, the same duties", _node("duties.js"), _where, _without_node, cpu_aim=1.0, p99_aim=1.0),
+    Contender("Node, bare", _node("bare.js"), _where, _without_node, cpu_aim=1.25),
+    Contender("nginx + Lua, bare", _nginx, _where, _without_lua, cpu_aim=2.0, ordered=False),
     Contender("FastAPI + aiohttp, bare", _uvicorn("fastapi_aiohttp"), _where, _without_aiohttp),
-    Contender("FastAPI + httpx, bare", _uvicorn("fastapi_httpx"), _where, _nothing, aim=50.0),
+    Contender("FastAPI + httpx, bare", _uvicorn("fastapi_httpx"), _where, _nothing, cpu_aim=0.02),
 )

@@ -21,6 +21,6 @@ def spread(figures: Sequence[float]) -> Spread:
     return Spread(median(figures), min(figures), max(figures))
 
 
-def ratios(theirs: Sequence[float], ours: Sequence[float]) -> Spread:
-    """Theirs over ours, each pair from one round: what disturbs a round disturbs both, and falls out."""
-    return spread([one / other for one, other in zip(theirs, ours, strict=True)])
+def ratios(ours: Sequence[float], theirs: Sequence[float]) -> Spread:
+    """Ours over theirs, each pair from one round: what disturbs a round disturbs both, and falls out."""
+    return spread([one / other for one, other in zip(ours, theirs, strict=True)])

@@ -1,6 +1,7 @@
 """What a scenario found, for the terminal, for Markdown and for the file of results."""
 
 from dataclasses import dataclass, field
+from math import floor, log10
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -39,6 +40,10 @@ def markdown(report: Report) -> str:
 
 def figure(value: float) -> str:
     """With two digits that count at least, and a comma for thousands."""
-    if value >= 100:
+    size = abs(value)
+    if size >= 100:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if size >= 10:
+        return f"{value:.1f}"
+    places = 2 if size >= 0.1 or not size else 1 - floor(log10(size))
+    return f"{value:.{places}f}"

@@ -19,7 +19,7 @@ from bench.report import Report, figure
 from bench.rounds import in_turn
 from bench.upstream.started import RunningUpstream, upstream
 
-__all__ = ["Running", "Sample", "check_calls", "measure", "ready"]
+__all__ = ["Running", "Sample", "check_calls", "measure", "ready", "report"]
 
 CALLS: Final = 7
 _LEAD_IN: Final = 1.0  # seconds
@@ -69,7 +69,7 @@ def measure(plan: Plan) -> Report:
         running = [stack.enter_context(ready(one, behind, plan.cores.gateway)) for one in present]
         size = _agreed(running)
         samples = _rounds(plan, running, behind, size)
-    return _report(samples, [f"The upstream is {behind.engine}.", *notes])
+    return report(samples, [f"The upstream is {behind.engine}.", *notes])
 
 
 @contextmanager
@@ -141,7 +141,8 @@ def check_calls(name: str, calls: int, pages: int) -> None:
         raise Void(f"{name}: the run is void: {calls} calls for {pages} pages of {CALLS}")
 
 
-def _report(samples: dict[str, list[Sample]], notes: list[str]) -> Report:
+def report(samples: dict[str, list[Sample]], notes: list[str]) -> Report:
+    """A row for everyone; ``samples`` are those of each contender by its name, one a round."""
     headings = [
         "",
         "CPU a page, µs",
@@ -149,9 +150,10 @@ def _report(samples: dict[str, list[Sample]], notes: list[str]) -> Report:
         "p50, ms",
         "p99, ms",
         "pages/s",
-        "CPU, x ours",
+        "our CPU / theirs",
         "aim",
-        "p99, x ours",
+        "our p99 / theirs",
+        "aim",
     ]
     middle = {name: spread([one.cpu for one in found]).median for name, found in samples.items()}
     raw = {name: [asdict(one) for one in found] for name, found in samples.items()}
@@ -170,13 +172,18 @@ def _row(one: Contender, theirs: Sequence[Sample], ours: Sequence[Sample]) -> li
         of([sample.load.p50 for sample in theirs]),
         of([sample.load.p99 for sample in theirs]),
         of([sample.pages_a_second for sample in theirs]),
-        _times(one, ratios([sample.cpu for sample in theirs], [sample.cpu for sample in ours])),
-        f"≥ {one.aim:g}" if one.aim else "",
-        _times(one, ratios([sample.load.p99 for sample in theirs], [sample.load.p99 for sample in ours])),
+        _ratio(one, ratios([sample.cpu for sample in ours], [sample.cpu for sample in theirs])),
+        _aim(one.cpu_aim),
+        _ratio(one, ratios([sample.load.p99 for sample in ours], [sample.load.p99 for sample in theirs])),
+        _aim(one.p99_aim),
     ]
 
 
-def _times(one: Contender, found: Spread) -> str:
+def _aim(most: float | None) -> str:
+    return f"≤ {most:g}" if most else ""
+
+
+def _ratio(one: Contender, found: Spread) -> str:
     if one is OURS:
         return "1"
     return f"{figure(found.median)} ({figure(found.least)}..{figure(found.most)})"

@@ -8,17 +8,19 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from bench import plot, results
+from bench.load import Load
 from bench.plan import Plan
 from bench.ratios import Spread, ratios, spread
 from bench.report import Report, figure, markdown
 from bench.rounds import in_turn
-from bench.scenarios import policies
+from bench.scenarios import page, policies
+from bench.scenarios.page import Sample
 
 
 def test_ratios_are_taken_round_by_round_so_that_a_slow_round_changes_nothing() -> None:
-    ours, theirs = [100.0, 300.0, 100.0], [200.0, 600.0, 210.0]
+    ours, theirs = [100.0, 300.0, 120.0], [200.0, 600.0, 200.0]
 
-    assert ratios(theirs, ours) == Spread(median=2.0, least=2.0, most=2.1)
+    assert ratios(ours, theirs) == Spread(median=0.5, least=0.5, most=0.6)
 
 
 def test_a_round_that_one_of_two_has_missed_is_no_ratio() -> None:
@@ -40,10 +42,37 @@ def test_everyone_has_a_turn_in_each_round_and_nobody_is_always_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(22051.3, "22,051"), (190.4, "190"), (99.96, "100.0"), (13.25, "13.2"), (0.0855, "0.09")]
+    ("value", "text"),
+    [
+        *[(22051.3, "22,051"), (190.4, "190"), (99.96, "100.0"), (13.25, "13.2"), (0.857, "0.86"), (0.1, "0.10")],
+        *[(0.0857, "0.086"), (0.0076, "0.0076"), (0.0, "0.00"), (-0.031, "-0.031"), (-190.4, "-190")],
+    ],
 )
 def test_figures_are_as_long_as_they_are_meant(value: float, text: str) -> None:
     assert figure(value) == text
+
+
+def samples(*figures: tuple[float, float]) -> list[Sample]:
+    """One sample for each pair of CPU a page and p99."""
+    return [
+        Sample(user=cpu - 1.0, system=1.0, calls=700, load=Load(pages=100, seconds=1.0, p50=1.0, p99=p99))
+        for cpu, p99 in figures
+    ]
+
+
+SAMPLES = {
+    "bff-core": samples((200.0, 10.0), (300.0, 12.0)),
+    "Node, the same duties": samples((250.0, 8.0), (300.0, 12.0)),
+    "FastAPI + httpx, bare": samples((40_000.0, 1_000.0), (30_000.0, 1_000.0)),
+}
+
+
+def test_a_row_tells_what_we_cost_over_what_they_cost_and_where_we_want_to_be() -> None:
+    rows = {row[0]: row[6:] for row in page.report(SAMPLES, []).rows}
+
+    assert rows["bff-core"] == ["1", "", "1", ""]
+    assert rows["Node, the same duties"] == ["0.90 (0.80..1.00)", "≤ 1", "1.12 (1.00..1.25)", "≤ 1"]
+    assert rows["FastAPI + httpx, bare"] == ["0.0075 (0.0050..0.010)", "≤ 0.02", "0.011 (0.010..0.012)", ""]
 
 
 def test_what_policies_add_is_the_difference_of_one_round() -> None:
