@@ -1,6 +1,6 @@
 # make run    the store and the three gateways, on this machine
 # make test   everything CI runs: checks, then every test
-# make bench  the gateway beside its peers; SCENARIO=page ROUNDS=5 SECONDS=5
+# make bench  the gateway beside its peers; SCENARIO=composed-page ROUNDS=5 SECONDS=5
 # make lock   renew requirements/*.lock
 
 SHELL := /bin/sh

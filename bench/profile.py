@@ -10,7 +10,7 @@ from typing import Final
 from bench import answer, load
 from bench.contenders import OURS
 from bench.plan import Plan
-from bench.scenarios.page import ready
+from bench.scenarios.composed_page import ready
 from bench.upstream.started import upstream
 
 __all__ = ["FORMATS", "NotWatched", "record"]

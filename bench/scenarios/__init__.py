@@ -5,11 +5,11 @@ from typing import Final
 
 from bench.plan import Plan
 from bench.report import Report
-from bench.scenarios import page, policies
+from bench.scenarios import composed_page, policies
 
 __all__ = ["SCENARIOS"]
 
 SCENARIOS: Final[dict[str, Callable[[Plan], Report]]] = {
-    "page": page.measure,
+    "composed-page": composed_page.measure,
     "policies": policies.measure,
 }

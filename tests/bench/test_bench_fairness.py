@@ -11,7 +11,7 @@ from bench.cpu import CpuTime, spent_by
 from bench.load import Void
 from bench.page.items import Item
 from bench.peers import models
-from bench.scenarios.page import check_calls
+from bench.scenarios.composed_page import check_calls
 
 ITEM = Path(__file__).parents[2] / "bench/upstream/item.json"
 EXPECTED = b'{"a":1,"b":[2,3]}'

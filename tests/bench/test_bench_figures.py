@@ -13,8 +13,8 @@ from bench.plan import Plan
 from bench.ratios import Spread, ratios, spread
 from bench.report import Report, figure, markdown
 from bench.rounds import in_turn
-from bench.scenarios import page, policies
-from bench.scenarios.page import Sample
+from bench.scenarios import composed_page, policies
+from bench.scenarios.composed_page import Sample
 
 
 def test_ratios_are_taken_round_by_round_so_that_a_slow_round_changes_nothing() -> None:
@@ -68,7 +68,7 @@ SAMPLES = {
 
 
 def test_a_row_tells_what_we_cost_over_what_they_cost_and_where_we_want_to_be() -> None:
-    rows = {row[0]: row[6:] for row in page.report(SAMPLES, []).rows}
+    rows = {row[0]: row[6:] for row in composed_page.report(SAMPLES, []).rows}
 
     assert rows["bff-core"] == ["1", "", "1", ""]
     assert rows["Node, the same duties"] == ["0.90 (0.80..1.00)", "≤ 1", "1.12 (1.00..1.25)", "≤ 1"]
@@ -105,9 +105,9 @@ def test_a_plot_has_a_bar_for_everyone_and_tells_who_cannot_see_it() -> None:
 
 
 def test_a_run_is_kept_with_its_machine_and_every_figure(tmp_path: Path) -> None:
-    file = results.write(Plan(), {"page": REPORT}, datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC), tmp_path)
+    file = results.write(Plan(), {"composed-page": REPORT}, datetime(2026, 11, 21, 1, 2, 3, tzinfo=UTC), tmp_path)
     kept = json.loads(file.read_text())
 
     assert file.name == "2026-11-21T010203.json"
-    assert kept["scenarios"]["page"] == {"notes": ["a note"], "raw": {"ours": [200.0]}}
+    assert kept["scenarios"]["composed-page"] == {"notes": ["a note"], "raw": {"ours": [200.0]}}
     assert {"cpu", "cores", "kernel", "python", "node", "nginx", "commit"} <= set(kept["machine"])
