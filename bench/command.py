@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from bench import load, plot, results
+from bench.machine import described
 from bench.plan import Plan
 from bench.processes import NotStarted
 from bench.profile import FORMATS, NotWatched, record
@@ -35,7 +36,7 @@ def run(
     only: Annotated[list[str] | None, typer.Option(help="Only peers with this in their name.")] = None,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print tables for a README too.")] = False,
     picture: Annotated[Path | None, typer.Option("--plot", help="Draw the CPU of a page into this SVG.")] = None,
-    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Write a file into bench/results.")] = True,
+    keep: Annotated[bool, typer.Option("--keep/--no-keep", help="Write files into bench/results.")] = True,
 ) -> None:
     """Measure, in turn, and tell."""
     if context.invoked_subcommand:
@@ -51,7 +52,7 @@ def run(
                 plot.drawn("CPU for a page of seven calls, µs, on a logarithmic scale", report.bars), encoding="utf-8"
             )
     if keep:
-        plan.console.print(f"kept as {results.write(plan, reports, datetime.now().astimezone())}", soft_wrap=True)
+        _keep(plan, reports)
 
 
 @app.command()
@@ -78,6 +79,15 @@ def _measure(name: str, plan: Plan) -> Report:
     for note in report.notes:
         plan.console.print(note, markup=False, soft_wrap=True)
     return report
+
+
+def _keep(plan: Plan, reports: dict[str, Report]) -> None:
+    machine, now = described(), datetime.now().astimezone()
+    plan.console.print(f"kept as {results.write(plan, reports, machine, now)}", soft_wrap=True)
+    if results.is_whole(plan, reports):
+        plan.console.print(f"and in short as {results.write_latest(reports, machine, now)}", soft_wrap=True)
+    else:
+        plan.console.print("latest.json stays as it was, because not every scenario and every peer was asked for")
 
 
 def main() -> None:

@@ -30,6 +30,9 @@ class Place:
 class Contender:
     """Someone who answers the page."""
 
+    slug: str
+    """Its name for programs that read ``results/latest.json``."""
+
     name: str
     command: Callable[[Place], Sequence[str]]
     env: Callable[[Place], Mapping[str, str]]
@@ -99,12 +102,14 @@ def _without_lua() -> str | None:
     return None if nginx.has_lua() else "apt-get install nginx libnginx-mod-http-lua lua-cjson"
 
 
-OURS: Final = Contender("bff-core", _gateway, _settings, _nothing)
+OURS: Final = Contender("bff-core", "bff-core", _gateway, _settings, _nothing)
 CONTENDERS: Final = (
     OURS,
-    Contender("Node, the same duties", _node("duties.js"), _where, _without_node, cpu_aim=1.0, p99_aim=1.0),
-    Contender("Node, bare", _node("bare.js"), _where, _without_node, cpu_aim=1.25),
-    Contender("nginx + Lua, bare", _nginx, _where, _without_lua, cpu_aim=2.0, ordered=False),
-    Contender("FastAPI + aiohttp, bare", _uvicorn("fastapi_aiohttp"), _where, _without_aiohttp),
-    Contender("FastAPI + httpx, bare", _uvicorn("fastapi_httpx"), _where, _nothing, cpu_aim=0.02),
+    Contender(
+        "node-with-duties", "Node, the same duties", _node("duties.js"), _where, _without_node, cpu_aim=1.0, p99_aim=1.0
+    ),
+    Contender("node", "Node, bare", _node("bare.js"), _where, _without_node, cpu_aim=1.25),
+    Contender("nginx-lua", "nginx + Lua, bare", _nginx, _where, _without_lua, cpu_aim=2.0, ordered=False),
+    Contender("fastapi-aiohttp", "FastAPI + aiohttp, bare", _uvicorn("fastapi_aiohttp"), _where, _without_aiohttp),
+    Contender("fastapi-httpx", "FastAPI + httpx, bare", _uvicorn("fastapi_httpx"), _where, _nothing, cpu_aim=0.02),
 )

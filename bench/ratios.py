@@ -12,8 +12,8 @@ class Spread:
     """The middle of some figures, and how far they lie apart."""
 
     median: float
-    least: float
-    most: float
+    min: float
+    max: float
 
 
 def spread(figures: Sequence[float]) -> Spread:

@@ -7,16 +7,19 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-__all__ = ["Report", "figure", "markdown", "table"]
+__all__ = ["Report", "figure", "markdown", "rounded", "table"]
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A table, the notes below it, every figure it was made from, and what a plot of it shows."""
+    """A table, what it comes to, every figure it was made from, the notes below it, and what a plot of it shows."""
 
     title: str
     headings: list[str]
     rows: list[list[str]]
+    summary: dict[str, Any]
+    """What ``results/latest.json`` says of it."""
+
     raw: dict[str, Any]
     notes: list[str] = field(default_factory=list)
     bars: dict[str, float] = field(default_factory=dict)
@@ -47,3 +50,8 @@ def figure(value: float) -> str:
         return f"{value:.1f}"
     places = 2 if size >= 0.1 or not size else 1 - floor(log10(size))
     return f"{value:.{places}f}"
+
+
+def rounded(value: float) -> float:
+    """To the four digits that are more than enough for what no two runs agree on."""
+    return float(f"{value:.4g}")

@@ -15,7 +15,7 @@ from bench.load import Load, Void
 from bench.plan import Plan
 from bench.processes import free_ports, started
 from bench.ratios import Spread, ratios, spread
-from bench.report import Report, figure
+from bench.report import Report, figure, rounded
 from bench.rounds import in_turn
 from bench.upstream.started import RunningUpstream, upstream
 
@@ -143,6 +143,8 @@ def check_calls(name: str, calls: int, pages: int) -> None:
 
 def report(samples: dict[str, list[Sample]], notes: list[str]) -> Report:
     """A row for everyone; ``samples`` are those of each contender by its name, one a round."""
+    present = [one for one in CONTENDERS if one.name in samples]
+    compared = {one.name: _compared(samples[OURS.name], samples[one.name]) for one in present}
     headings = [
         "",
         "CPU a page, µs",
@@ -157,11 +159,23 @@ def report(samples: dict[str, list[Sample]], notes: list[str]) -> Report:
     ]
     middle = {name: spread([one.cpu for one in found]).median for name, found in samples.items()}
     raw = {name: [asdict(one) for one in found] for name, found in samples.items()}
-    rows = [_row(one, samples[one.name], samples[OURS.name]) for one in CONTENDERS if one.name in samples]
-    return Report("A page of seven calls", headings, rows, raw, notes, bars=middle)
+    rows = [_row(one, samples[one.name], compared[one.name]) for one in present]
+    peers = {one.slug: _told(compared[one.name]) for one in present if one is not OURS}
+    return Report("A page of seven calls", headings, rows, {"peers": peers}, raw, notes, bars=middle)
 
 
-def _row(one: Contender, theirs: Sequence[Sample], ours: Sequence[Sample]) -> list[str]:
+def _compared(ours: Sequence[Sample], theirs: Sequence[Sample]) -> dict[str, Spread]:
+    return {
+        "cpu_ratio": ratios([sample.cpu for sample in ours], [sample.cpu for sample in theirs]),
+        "p99_ratio": ratios([sample.load.p99 for sample in ours], [sample.load.p99 for sample in theirs]),
+    }
+
+
+def _told(compared: dict[str, Spread]) -> dict[str, dict[str, float]]:
+    return {name: {key: rounded(value) for key, value in asdict(found).items()} for name, found in compared.items()}
+
+
+def _row(one: Contender, theirs: Sequence[Sample], compared: dict[str, Spread]) -> list[str]:
     def of(figures: Sequence[float]) -> str:
         return figure(spread(figures).median)
 
@@ -172,9 +186,9 @@ def _row(one: Contender, theirs: Sequence[Sample], ours: Sequence[Sample]) -> li
         of([sample.load.p50 for sample in theirs]),
         of([sample.load.p99 for sample in theirs]),
         of([sample.pages_a_second for sample in theirs]),
-        _ratio(one, ratios([sample.cpu for sample in ours], [sample.cpu for sample in theirs])),
+        _ratio(one, compared["cpu_ratio"]),
         _aim(one.cpu_aim),
-        _ratio(one, ratios([sample.load.p99 for sample in ours], [sample.load.p99 for sample in theirs])),
+        _ratio(one, compared["p99_ratio"]),
         _aim(one.p99_aim),
     ]
 
@@ -186,4 +200,4 @@ def _aim(most: float | None) -> str:
 def _ratio(one: Contender, found: Spread) -> str:
     if one is OURS:
         return "1"
-    return f"{figure(found.median)} ({figure(found.least)}..{figure(found.most)})"
+    return f"{figure(found.median)} ({figure(found.min)}..{figure(found.max)})"

@@ -10,8 +10,8 @@ from bench.cores import pinned
 from bench.load import Void
 from bench.plan import Plan
 from bench.processes import ROOT
-from bench.ratios import spread
-from bench.report import Report, figure
+from bench.ratios import Spread, spread
+from bench.report import Report, figure, rounded
 from bench.upstream.started import upstream
 
 __all__ = ["measure", "report"]
@@ -40,19 +40,27 @@ def report(turns: Sequence[dict[str, Any]], notes: Sequence[str]) -> Report:
     """A row for each wire and kind of time; ``turns`` are those of ``bench.call_cost``, whole rounds of them."""
     rows = [_row(turns, wire, time) for wire in ("network", "memory") for time in ("cpu", "wall")]
     headings = ["us_per_call", "bare wire", "all policies", "added", "aim"]
-    return Report("What the policies add to a call", headings, rows, {"turns": list(turns)}, list(notes))
+    # without a network, because its noise is as large as what is added
+    summary = {"us_per_call": rounded(_added(turns, "memory", "cpu").median)}
+    return Report("What the policies add to a call", headings, rows, summary, {"turns": list(turns)}, list(notes))
 
 
 def _row(turns: Sequence[dict[str, Any]], wire: str, time: str) -> list[str]:
-    def of(way: str) -> list[float]:
-        return [turn[time] for turn in turns if (turn["wire"], turn["way"]) == (wire, way)]
-
-    bare, policies = of("bare"), of("policies")
-    added = spread([dear - cheap for dear, cheap in zip(policies, bare, strict=True)])
+    added = _added(turns, wire, time)
     return [
         f"{wire}, {time}",
-        figure(spread(bare).median),
-        figure(spread(policies).median),
-        f"{figure(added.median)} ({figure(added.least)}..{figure(added.most)})",
+        figure(spread(_of(turns, wire, "bare", time)).median),
+        figure(spread(_of(turns, wire, "policies", time)).median),
+        f"{figure(added.median)} ({figure(added.min)}..{figure(added.max)})",
         "≤ 4" if time == "cpu" else "",
     ]
+
+
+def _added(turns: Sequence[dict[str, Any]], wire: str, time: str) -> Spread:
+    """What the policies cost above the bare wire, round by round."""
+    both = zip(_of(turns, wire, "policies", time), _of(turns, wire, "bare", time), strict=True)
+    return spread([dear - cheap for dear, cheap in both])
+
+
+def _of(turns: Sequence[dict[str, Any]], wire: str, way: str, time: str) -> list[float]:
+    return [turn[time] for turn in turns if (turn["wire"], turn["way"]) == (wire, way)]
