@@ -42,6 +42,7 @@ def run(
     if context.invoked_subcommand:
         return
     plan = Plan(rounds, seconds, pages, tuple(only or ()))
+    machine = described()  # first, because a picture that is drawn anew would be a change to the commit
     reports = {name: _measure(name, plan) for name in scenario or SCENARIOS}
     if as_markdown:
         for report in reports.values():
@@ -52,7 +53,7 @@ def run(
                 plot.drawn("CPU for a page of seven calls, µs, on a logarithmic scale", report.bars), encoding="utf-8"
             )
     if keep:
-        _keep(plan, reports)
+        _keep(plan, reports, machine)
 
 
 @app.command()
@@ -81,8 +82,8 @@ def _measure(name: str, plan: Plan) -> Report:
     return report
 
 
-def _keep(plan: Plan, reports: dict[str, Report]) -> None:
-    machine, now = described(), datetime.now().astimezone()
+def _keep(plan: Plan, reports: dict[str, Report], machine: results.Machine) -> None:
+    now = datetime.now().astimezone()
     plan.console.print(f"kept as {results.write(plan, reports, machine, now)}", soft_wrap=True)
     if results.is_whole(plan, reports):
         plan.console.print(f"and in short as {results.write_latest(reports, machine, now)}", soft_wrap=True)

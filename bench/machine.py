@@ -20,13 +20,19 @@ def described() -> dict[str, str | int]:
         "python": platform.python_version(),
         "node": _said("node", "--version"),
         "nginx": _said("nginx", "-v").rpartition("/")[2],
-        "commit": _said("git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"),
+        "commit": _commit(),
     }
 
 
 def _cpu(file: Path = Path("/proc/cpuinfo")) -> str:
     found = re.search(r"^(?:model name|Model)\s*:\s*(.+)$", file.read_text(), re.MULTILINE)
     return found[1] if found else platform.machine()
+
+
+def _commit() -> str:
+    # results apart, because the run before has left its own there
+    changed = _said("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!bench/results")
+    return _said("git", "rev-parse", "--short=12", "HEAD") + ("-dirty" if changed else "")
 
 
 def _said(*words: str) -> str:
