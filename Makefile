@@ -7,7 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 PY := $(VENV)/bin/python
 NODE := bench/peers/node
-# the first of these that is Python 3.11 or later; PYTHON=... chooses another
+# the first of these that is Python 3.11 or later; PYTHON=... chooses another, also where there is a .venv already
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
@@ -37,9 +37,14 @@ setup: $(VENV)/run.stamp
 setup-dev: $(VENV)/dev.stamp
 setup-bench: $(VENV)/bench.stamp $(NODE)/node_modules/.package-lock.json
 
-# made again where it is only half made, or where the Python that it was made with is gone
+# made again where it is only half made, where the Python that it was made with is gone, or where PYTHON=... is another
+WHICH := import sys; print(sys.base_prefix, sys.version)
 ifneq ($(shell $(PY) -c 'import pip' >/dev/null 2>&1 && echo works),works)
 .PHONY: $(VENV)/venv.stamp
+else ifneq ($(origin PYTHON),file)
+ifneq ($(shell "$(PYTHON)" -c '$(WHICH)' 2>&1),$(shell $(PY) -c '$(WHICH)'))
+.PHONY: $(VENV)/venv.stamp
+endif
 endif
 
 $(VENV)/venv.stamp:
