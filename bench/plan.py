@@ -11,7 +11,7 @@ __all__ = ["Plan"]
 
 
 def _console() -> Console:
-    wide = None if sys.stdout.isatty() else 140  # a file has no width, and a table needs one
+    wide = None if sys.stdout.isatty() else 160  # a file has no width, and a table needs one
     return Console(width=wide, highlight=False)
 
 

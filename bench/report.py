@@ -26,10 +26,10 @@ class Report:
 
 
 def table(report: Report) -> Table:
-    """For a terminal."""
+    """For a terminal; where it is narrow, a figure goes on in the next line rather than lose digits."""
     drawn = Table(title=report.title, title_justify="left", box=SIMPLE_HEAD)
     for place, heading in enumerate(report.headings):
-        drawn.add_column(heading, justify="left" if place == 0 else "right", no_wrap=place == 0)
+        drawn.add_column(heading, justify="left" if place == 0 else "right", overflow="fold", no_wrap=place == 0)
     for row in report.rows:
         drawn.add_row(*row)
     return drawn
