@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.processes import ROOT
 
-__all__ = ["described"]
+__all__ = ["described", "python"]
 
 
 def described() -> dict[str, str | int]:
@@ -17,11 +17,23 @@ def described() -> dict[str, str | int]:
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)),
         "kernel": platform.release(),
-        "python": platform.python_version(),
+        "python": python(),
         "node": _said("node", "--version"),
         "nginx": _said("nginx", "-v").rpartition("/")[2],
         "commit": _commit(),
     }
+
+
+def python() -> str:
+    """Which Python runs this: "3.11.2 (main, Apr 28 2025, GCC 12.2.0)".
+
+    The day and the compiler tell two builds of one version apart. How a build was optimised it cannot say of itself:
+    Debian's does not name the flags.
+    """
+    branch, built = platform.python_build()
+    day = " ".join(built.split()[:3])  # without the time of day
+    known = ", ".join(word for word in (branch, day, platform.python_compiler()) if word)
+    return f"{platform.python_version()} ({known})"
 
 
 def _cpu(file: Path = Path("/proc/cpuinfo")) -> str:

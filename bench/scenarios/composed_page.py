@@ -12,6 +12,7 @@ from bench import answer, load
 from bench.contenders import CONTENDERS, OURS, Contender, Place
 from bench.cpu import spent_by
 from bench.load import Load, Void
+from bench.machine import python
 from bench.plan import Plan
 from bench.processes import free_ports, started
 from bench.ratios import Spread, ratios, spread
@@ -69,7 +70,7 @@ def measure(plan: Plan) -> Report:
         running = [stack.enter_context(ready(one, behind, plan.cores.gateway)) for one in present]
         size = _agreed(running)
         samples = _rounds(plan, running, behind, size)
-    return report(samples, [f"The upstream is {behind.engine}.", *notes])
+    return report(samples, [f"Python is {python()}; the upstream is {behind.engine}.", *notes])
 
 
 @contextmanager

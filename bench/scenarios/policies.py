@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bench.cores import pinned
 from bench.load import Void
+from bench.machine import python
 from bench.plan import Plan
 from bench.processes import ROOT
 from bench.ratios import Spread, spread
@@ -33,7 +34,7 @@ def measure(plan: Plan) -> Report:
         )
     if done.returncode:
         raise Void(f"the calls could not be made: {done.stderr.strip()[-2000:]}")
-    return report(json.loads(done.stdout), [f"The upstream is {behind.engine}."])
+    return report(json.loads(done.stdout), [f"Python is {python()}; the upstream is {behind.engine}."])
 
 
 def report(turns: Sequence[dict[str, Any]], notes: Sequence[str]) -> Report:

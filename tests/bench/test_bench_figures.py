@@ -1,6 +1,8 @@
 """From figures of rounds to what is printed."""
 
 import json
+import re
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 from bench import plot, results
 from bench.contenders import CONTENDERS
 from bench.load import Load
-from bench.machine import described
+from bench.machine import described, python
 from bench.plan import Plan
 from bench.ratios import Spread, ratios, spread
 from bench.report import Report, figure, markdown
@@ -172,3 +174,10 @@ def test_a_run_that_left_out_a_scenario_or_a_peer_is_not_the_latest(
 
 def test_a_machine_is_its_cores_what_runs_on_them_and_the_commit() -> None:
     assert set(described()) == {"cpu", "cores", "kernel", "python", "node", "nginx", "commit"}
+
+
+def test_a_python_is_told_from_another_build_of_its_version() -> None:
+    version = ".".join(map(str, sys.version_info[:3]))
+
+    assert re.fullmatch(rf"{re.escape(version)}\S* \(.*[A-Z][a-z]{{2}} \d{{1,2}} \d{{4}}, .+\)", python())
+    assert described()["python"] == python()
