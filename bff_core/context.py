@@ -4,6 +4,7 @@ The front door makes it, a composition narrows its deadline for each part, and e
 handed it. Moments are seconds of the running loop's clock, so that virtual time in tests is the same time.
 """
 
+from collections.abc import Hashable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from math import inf
@@ -25,12 +26,17 @@ class RequestContext:
     until: float = inf
     wanted: frozenset[str] | None = None
     outcomes: dict[str, str] = field(default_factory=dict)
+    principal: Hashable = None
+    """Who asks, for upstreams that are told: equal calls of two of them are two calls."""
+
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
 
     def narrowed(self, until: float) -> "RequestContext":
         """The same request as a part of its page sees it: due by ``until``, and a composition inside it is its own."""
-        return RequestContext(self.request_id, self.started, min(self.until, until), told=self.told)
+        return RequestContext(
+            self.request_id, self.started, min(self.until, until), principal=self.principal, told=self.told
+        )
 
 
 _current: ContextVar[RequestContext] = ContextVar("request")

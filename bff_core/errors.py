@@ -6,13 +6,14 @@ when it only costs the page a part. Any other exception is a bug: it fails loudl
 """
 
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "AtCapacity",
     "BadReply",
     "BadStatus",
     "Busy",
+    "CircuitOpen",
     "ContentTooLarge",
     "DeadlinePassed",
     "Forbidden",
@@ -40,6 +41,7 @@ class Reason(StrEnum):
 
     TIMEOUT = "timeout"
     UNAVAILABLE = "unavailable"
+    CIRCUIT = "circuit"
     BUSY = "busy"
     DEADLINE = "deadline"
     INVALID = "invalid"
@@ -58,6 +60,13 @@ class GatewayError(Exception):
 
     retry_after: float | None = None
     """Seconds after which it is worth asking again."""
+
+    def copy(self) -> Self:
+        """The same failure for someone else: what is raised in two places would mix up where it came from."""
+        other = type(self).__new__(type(self))
+        other.args = self.args
+        other.__dict__.update(self.__dict__)
+        return other
 
 
 # What the client sent
@@ -239,3 +248,16 @@ class Busy(UpstreamError):
     title = "There is too much to do just now. Please try again soon."
     reason = Reason.BUSY
     retry_after = 1.0
+
+
+class CircuitOpen(UpstreamError):
+    """We refused the call ourselves, because the upstream fails and is left alone for a while."""
+
+    status = 503
+    kind = "temporary-reduced-capacity"
+    title = "There is too much to do just now. Please try again soon."
+    reason = Reason.CIRCUIT
+
+    def __init__(self, upstream: str, retry_after: float) -> None:
+        super().__init__(upstream, "its circuit is open")
+        self.retry_after = retry_after

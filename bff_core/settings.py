@@ -6,126 +6,24 @@ nothing would read, stops the start with the key and the reason.
 """
 
 import os
-import re
 import tomllib
-from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_origin
-from urllib.parse import urlsplit
+from typing import Annotated, Any, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from bff_core.tls import ServerTlsSettings, TlsSettings
+from bff_core.setting_types import Duration, Host, Listen, Strict
+from bff_core.tls import ServerTlsSettings
+from bff_core.upstream_settings import UpstreamSettings
 
-__all__ = [
-    "Address",
-    "Duration",
-    "GatewaySettings",
-    "Listen",
-    "SettingsError",
-    "SizeLimits",
-    "UpstreamSettings",
-    "load",
-]
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
-_NAME = re.compile(r"(?=.*[a-z_-])[a-z0-9_.-]+", re.IGNORECASE)  # what is digits and dots alone is an address
-
-
-_LONGEST_SOCKET = 107  # bytes: what sun_path of Linux holds
+__all__ = ["GatewaySettings", "SettingsError", "SizeLimits", "UpstreamSettings", "load"]
 
 
 class SettingsError(Exception):
     """A setting is wrong; the message is one line a setting, each with its key and the reason."""
-
-
-def _seconds(value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError('give a duration with its unit, like "250ms" or "2s"')  # noqa: TRY004  pydantic reads ValueError
-    match = _DURATION.fullmatch(value.strip())
-    if not match:
-        raise ValueError(f'{value!r} is no duration; write it like "250ms", "2s" or "1m"')
-    return float(match[1]) * _UNITS[match[2]]
-
-
-Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
-"""Seconds as ``float`` inside, ``"250ms"`` in settings."""
-
-
-def _address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    if not _is_host(host) or not (port.isascii() and port.isdigit()) or int(port) > 65535:
-        raise ValueError(f'{value!r} is no address; write it like "127.0.0.1:8000"')
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-
-
-def _listen(value: str) -> str:
-    if not value.startswith("unix:"):
-        return _address(value)
-    if not value.startswith("unix:/"):
-        raise ValueError(f'{value!r} is no place to listen; write it like "unix:/run/web.sock"')
-    return value
-
-
-Listen = Annotated[str, AfterValidator(_listen)]
-"""``host:port``, or ``unix:`` and the whole path of a socket."""
-
-
-def _is_host(value: str) -> bool:
-    if _NAME.fullmatch(value):
-        return True
-    bracketed = value[:1] == "[" and value[-1:] == "]"
-    try:
-        return (ip_address(value[1:-1] if bracketed else value).version == 6) == bracketed
-    except ValueError:
-        return False
-
-
-def _host(value: str) -> str:
-    if not _is_host(value):
-        raise ValueError(f'{value!r} is no host; write it without scheme and port, like "shop.example" or "[::1]"')
-    return value
-
-
-def _instance(value: str) -> str:
-    if value.startswith("unix:"):
-        return _socket(value)
-    url = urlsplit(value)
-    host = url.hostname or ""
-    if url.scheme not in {"http", "https"} or not _is_host(f"[{host}]" if ":" in host else host) or url.port == 0:
-        raise ValueError(f'{value!r} is no instance; write it like "http://127.0.0.1:7001"')
-    if url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc:
-        raise ValueError(f"{value!r} holds more than scheme, host and port")
-    return value
-
-
-def _socket(value: str) -> str:
-    path = value.removeprefix("unix:")
-    if not path.startswith("/") or path.startswith("//"):
-        raise ValueError(f'{value!r} is no instance; write the whole path, like "unix:/run/catalog.sock"')
-    if "\0" in path or len(os.fsencode(path)) > _LONGEST_SOCKET:
-        raise ValueError(f"{value!r} is no path of a socket: at most {_LONGEST_SOCKET} bytes, none of them NUL")
-    return value
-
-
-Instances = Annotated[list[Annotated[str, AfterValidator(_instance)]], Field(min_length=1)]
 
 
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
@@ -135,38 +33,7 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 """ISO 4217."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class UpstreamSettings(_Strict):
-    """How one service is called."""
-
-    instances: Instances
-    """Each ``http://`` or ``https://`` with host and port, or ``unix:/run/catalog.sock``."""
-
-    wire: Literal["http1", "httpx"] = "http1"
-    """What carries its calls: our own HTTP/1.1, strict and fast, or httpx, for upstreams you trust."""
-
-    timeout: Duration = 0.5
-    max_reply: Annotated[int, Field(gt=0)] = 8 * 1024 * 1024
-    """Bytes of a reply's body, decoded; a longer one is a bad reply."""
-
-    compressed: bool = False
-    """Ask for replies in gzip, br or zstd: for upstreams far away, because near by it costs both sides more time."""
-
-    tls: TlsSettings | None = None
-    """For instances with ``https://``, where what this machine trusts is not what counts, or they ask who calls."""
-
-    @field_validator("tls")
-    @classmethod
-    def _is_used(cls, tls: TlsSettings | None, info: ValidationInfo) -> TlsSettings | None:
-        if tls is not None and not any(url.startswith("https:") for url in info.data.get("instances", ["https:"])):
-            raise ValueError("no instance of this upstream is reached over https")
-        return tls
-
-
-class SizeLimits(_Strict):
+class SizeLimits(Strict):
     """How much a client may send. Bytes, and a number of headers."""
 
     body: Annotated[int, Field(ge=0)] = 1024 * 1024
@@ -203,7 +70,7 @@ class GatewaySettings(BaseSettings):
     deadline: Duration
     """The time one request gets; a client may ask for less in ``Request-Timeout``, never for more."""
 
-    hosts: Annotated[list[Annotated[str, AfterValidator(_host)]], Field(min_length=1)] = [
+    hosts: Annotated[list[Host], Field(min_length=1)] = [
         "localhost",
         "127.0.0.1",
         "[::1]",

@@ -17,7 +17,7 @@ from bff_core.composition.completeness import Completeness
 from bff_core.composition.part import Part
 from bff_core.context import RequestContext, current, enter
 from bff_core.errors import GatewayError, Reason, TooLate
-from bff_core.upstream import Call, Flight
+from bff_core.upstream import Call
 
 __all__ = ["Composition"]
 
@@ -39,7 +39,6 @@ class Composition:
         self._loop = asyncio.get_running_loop()
         self._stop = self._context.started + (self._context.until - self._context.started) * _SHARE_FOR_WAITING
         self._parts: dict[str, Part[Any]] = {}
-        self._work: dict[Part[Any], asyncio.Task[None] | Flight[Any]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._failure: Exception | None = None
         self._under_way = 0
@@ -116,11 +115,9 @@ class Composition:
         if isinstance(work, Call):
             part.work = None
             context = self._context
-            until = min(context.until, part.until)
-            flight = self._work[part] = work.flight(context, until, part.landed)
-            flight.start()
+            part.doing = work.fly(context, min(context.until, part.until), part)
         else:
-            task = self._work[part] = self._loop.create_task(self._run(part), name=f"part {part.name}")
+            part.doing = task = self._loop.create_task(self._run(part), name=f"part {part.name}")
             self._tasks.append(task)
         if part.until < self._due and not part.done:
             self._watch(part.until)
@@ -175,9 +172,9 @@ class Composition:
         self._failure = error
         for part in self._parts.values():
             part.fail(self._failure)
-        for work in self._work.values():
-            if work is not asyncio.current_task():
-                work.cancel()
+        for part in self._parts.values():
+            if part.doing is not asyncio.current_task():
+                part.stop()
 
     def _watch(self, due: float) -> None:
         """See to it that the one timer fires when the next part is due."""
@@ -188,11 +185,11 @@ class Composition:
     def _expire(self) -> None:
         now = self._loop.time() + _CLOCK_STEP
         self._due = inf
-        for part, work in self._work.items():
-            if part.until <= now and not part.done:
+        for part in self._parts.values():
+            if part.started and part.until <= now and not part.done:
                 self._lose(part, TooLate(f"part {part.name} was not there in time"))
-                work.cancel()
-        due = min((part.until for part in self._work if not part.done), default=inf)
+                part.stop()
+        due = min((part.until for part in self._parts.values() if part.started and not part.done), default=inf)
         if due < inf:
             self._watch(due)
 
@@ -207,17 +204,18 @@ class Composition:
             if not part.started:
                 part.miss(Reason.SKIPPED)
         if self._under_way:
-            for work in self._work.values():
-                work.cancel()
+            for part in self._parts.values():
+                part.stop()
         if self._tasks:
             await self._tasks_over()
+            for part in self._parts.values():
+                part.doing = None  # a task that was cancelled keeps its frame, and that the part
         self._completeness = self.completeness
         # or page, parts, their work and what became of it are a cycle, and live until the collector comes
         if self._failure is not None:
             for part in self._parts.values():
                 part.forget_failure()
         self._parts.clear()
-        self._work.clear()
         self._tasks.clear()
 
     async def _tasks_over(self) -> None:

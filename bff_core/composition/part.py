@@ -41,6 +41,9 @@ class Part(Generic[T]):
     done = False
     """It has its value, its reason, or its share in what the page failed with."""
 
+    doing: "Flight[T] | asyncio.Task[None] | None" = None
+    """What does its work."""
+
     _value: T
     _error: BaseException | None = None
     _awaited: asyncio.Future[None] | None = None
@@ -84,11 +87,18 @@ class Part(Generic[T]):
         return work
 
     def landed(self, flight: Flight[T]) -> None:
-        """Its work was a call, which is over."""
+        """See ``flight.Passenger``: its work was a call, which is over."""
         if flight.error is None:
-            self.settle(flight.result())
+            self.settle(flight.value)
         else:
             self._page.ended(self, flight.error)
+
+    def stop(self) -> None:
+        """Wait for its work no more."""
+        if isinstance(self.doing, Flight):
+            self.doing.leave(self)
+        elif self.doing is not None:
+            self.doing.cancel()
 
     def close(self) -> None:
         """Let go of work that was not wanted, or stopped before it ran, without a warning."""
@@ -116,6 +126,7 @@ class Part(Generic[T]):
 
     def forget_failure(self) -> None:
         """Let go of what the page failed with, which is raised once, by the page."""
+        self.doing = None
         if self._error is not None:
             self._error = asyncio.InvalidStateError(f"part {self.name} is not there: its page has failed")
 

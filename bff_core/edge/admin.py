@@ -74,11 +74,4 @@ def _operators(settings: GatewaySettings) -> FastAPI:
 
 
 def _facts(upstream: Upstream) -> dict[str, Any]:
-    return {
-        "instances": [str(instance) for instance in upstream.balancer.instances],
-        "timeout": upstream.settings.timeout,
-        "in_flight": upstream.tally.in_flight,
-        "attempts": upstream.tally.counts(),
-        "last_failure": upstream.tally.last_failure,
-        "last_failure_at": upstream.tally.last_failure_at,
-    }
+    return {"instances": [str(instance) for instance in upstream.balancer.instances], **upstream.facts()}

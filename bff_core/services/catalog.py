@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from bff_core.services.client import Answer, Cursor, ServiceClient, Slug
+from bff_core.services.client import Answer, Cursor, ServiceClient, Slug, in_bulk
 from bff_core.upstream import Call
 from bff_core.wire import ReplyStream
 
@@ -46,6 +46,7 @@ class Catalog(ServiceClient):
 
     service = "catalog"
 
+    @in_bulk("products", by="id")
     def product(self, product_id: str) -> Call[Product]:
         """One product."""
         return self.get("/products/{product_id}", product_id=product_id, returns=Product)

@@ -1,17 +1,20 @@
 """What every service client is made of."""
 
-from collections.abc import Hashable, Mapping
-from functools import cache
+from collections.abc import Callable, Hashable, Mapping
+from enum import Enum
+from functools import cache, wraps
+from operator import attrgetter
 from typing import Annotated, Any, ClassVar, TypeVar, cast, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bff_core.upstream import Call, Download, Endpoint, QueryValue, Template, Upstream
+from bff_core.upstream import Call, Download, Endpoint, Gathering, QueryValue, Template, Upstream
 from bff_core.wire import ReplyStream
 
-__all__ = ["Answer", "Cursor", "ServiceClient", "Slug", "connect", "services_of"]
+__all__ = ["Answer", "Cursor", "ServiceClient", "Slug", "Tells", "connect", "in_bulk", "services_of"]
 
 T = TypeVar("T")
+C = TypeVar("C", bound="ServiceClient")
 
 
 Slug = Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -27,14 +30,25 @@ class Answer(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
+class Tells(Enum):
+    """Whom an upstream is told of."""
+
+    GATEWAY = "which gateway asks"
+    PRINCIPAL = "who asks, too"
+
+
 class ServiceClient:
     """The typed face of one upstream. Methods are nouns of the answer; none of them sends anything by itself."""
 
     service: ClassVar[str]
     """The name of the upstream in the settings."""
 
+    tells: ClassVar[Tells] = Tells.GATEWAY
+    """Where the upstream is told who asks, equal calls of two principals never share an answer."""
+
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
+        self._tells_principal = self.tells is Tells.PRINCIPAL
 
     def get(
         self,
@@ -43,15 +57,53 @@ class ServiceClient:
         returns: type[T],
         query: Mapping[str, QueryValue] | None = None,
         rejection_names: str | None = None,
+        hedged: bool = False,
         **values: str,
     ) -> Call[T]:
         """A call whose reply must fit ``returns``. ``values`` fill the template, each within its path segment.
 
         Where the upstream rejects what we send (400, 422), that is its failure; unless ``rejection_names`` the
-        parameter that only it can judge, such as a cursor: then the client is told that this one is wrong.
+        parameter that only it can judge, such as a cursor: then the client is told that this one is wrong. A ``hedged``
+        call is attempted twice where the first attempt takes longer than most.
+
+        Equal calls in flight share one answer: do not change what is in it.
         """
-        endpoint: Endpoint[T] = _endpoint(template, cast("Hashable", returns), rejection_names)
-        return Call(self.upstream, endpoint, endpoint.template.fill(values, query))
+        endpoint: Endpoint[T] = _endpoint("GET", template, cast("Hashable", returns), rejection_names, hedged)
+        return Call(self.upstream, endpoint, endpoint.template.fill(values, query), tells=self._tells_principal)
+
+    def post(
+        self, template: str, *, content: BaseModel, returns: type[T], idempotency_key: str | None = None, **values: str
+    ) -> Call[T]:
+        """A call that changes something. It is sent once; with an ``idempotency_key``, by which the upstream knows it
+        again, it may be sent again after a failure. ``returns=type(None)`` is for a reply that nobody reads.
+        """
+        return self._change("POST", template, content, returns, idempotency_key, values)
+
+    def put(self, template: str, *, content: BaseModel, returns: type[T], **values: str) -> Call[T]:
+        """A call that makes something so; sent twice, it is so all the same."""
+        return self._change("PUT", template, content, returns, None, values)
+
+    def delete(self, template: str, **values: str) -> Call[None]:
+        """A call after which something is gone."""
+        return self._change("DELETE", template, None, type(None), None, values)
+
+    def _change(
+        self,
+        method: str,
+        template: str,
+        content: BaseModel | None,
+        returns: type[T],
+        key: str | None,
+        values: Mapping[str, str],
+    ) -> Call[T]:
+        endpoint: Endpoint[T] = _endpoint(method, template, cast("Hashable", returns), None, False)
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        body = b""
+        if content is not None:
+            headers, body = ((b"content-type", b"application/json"),), content.__pydantic_serializer__.to_json(content)
+        if key is not None:
+            headers = (*headers, (b"idempotency-key", key.encode("ascii")))
+        return Call(self.upstream, endpoint, endpoint.template.fill(values), headers, body, tells=self._tells_principal)
 
     def download(
         self, template: str, *, media_type: str, if_none_match: str | None, **values: str
@@ -61,7 +113,32 @@ class ServiceClient:
         # servers hand on the white space around a value, and clients must not send it
         tag = (if_none_match or "").strip(" \t").encode("latin-1")
         headers = ((b"if-none-match", tag),) if tag else ()
-        return Call(self.upstream, endpoint, endpoint.template.fill(values), headers)
+        return Call(self.upstream, endpoint, endpoint.template.fill(values), headers, tells=self._tells_principal)
+
+
+def in_bulk(form: str, *, by: str) -> Callable[[Callable[[C, str], Call[T]]], Callable[[C, str], Call[T]]]:
+    """Calls of this method that are made in one turn of the loop, by whatever page, go out as one call of ``form``.
+
+    ``form`` is the method of the same client that takes a list of what this one takes one of (at most 100), and answers
+    a list. Its answers are told apart by their member ``by``; what is not among them is ``NotFound``. One that is alone
+    goes by itself, and all of them do where one may have spoilt the call for the others.
+    """
+
+    def declare(method: Callable[[C, str], Call[T]]) -> Callable[[C, str], Call[T]]:
+        place = f"_gathering_{form}"
+
+        @wraps(method)
+        def call(self: C, one: str) -> Call[T]:
+            made = method(self, one)
+            gathering = vars(self).get(place)
+            if gathering is None:
+                gathering = vars(self)[place] = Gathering(getattr(self, form), attrgetter(by))
+            made.gathering = (gathering, one)
+            return made
+
+        return call
+
+    return declare
 
 
 def services_of(clients: type[Any]) -> dict[str, type[ServiceClient]]:
@@ -75,8 +152,10 @@ def connect(clients: type[T], upstreams: Mapping[str, Upstream]) -> T:
 
 
 @cache
-def _endpoint(template: str, returns: Hashable, rejection_names: str | None) -> Endpoint[Any]:
-    return Endpoint("GET", Template(template), returns, rejection_names)
+def _endpoint(
+    method: str, template: str, returns: Hashable, rejection_names: str | None, hedged: bool
+) -> Endpoint[Any]:
+    return Endpoint(method, Template(template), returns, rejection_names=rejection_names, hedged=hedged)
 
 
 @cache

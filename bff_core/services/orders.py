@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, PositiveInt
 
-from bff_core.services.client import Answer, ServiceClient
+from bff_core.services.client import Answer, ServiceClient, Tells
 from bff_core.services.money import Money
 from bff_core.upstream import Call
 
@@ -23,6 +23,7 @@ class Orders(ServiceClient):
     """Orders of customers; private to each of them."""
 
     service = "orders"
+    tells = Tells.PRINCIPAL
 
     def purchases(self, customer_id: str, product_id: str) -> Call[list[Purchase]]:
         """When this customer bought this product, newest first."""

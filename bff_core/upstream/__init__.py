@@ -1,9 +1,22 @@
 """Calling one service well: the life of a call, and the policies it asks."""
 
+from bff_core.upstream.bulk import Gathering
 from bff_core.upstream.call import Call, Download, Endpoint
-from bff_core.upstream.flight import Flight
+from bff_core.upstream.flight import Flight, Passenger
 from bff_core.upstream.template import QueryValue, Template
 from bff_core.upstream.upstream import Upstream
 from bff_core.upstream.verdict import Verdict, judge
 
-__all__ = ["Call", "Download", "Endpoint", "Flight", "QueryValue", "Template", "Upstream", "Verdict", "judge"]
+__all__ = [
+    "Call",
+    "Download",
+    "Endpoint",
+    "Flight",
+    "Gathering",
+    "Passenger",
+    "QueryValue",
+    "Template",
+    "Upstream",
+    "Verdict",
+    "judge",
+]

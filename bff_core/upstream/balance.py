@@ -17,6 +17,7 @@ class RoundRobin:
         self.instances = tuple(instances)
         self._turn = cycle(self.instances)
 
-    def pick(self) -> Instance:
-        """The one whose turn it is."""
-        return next(self._turn)
+    def pick(self, avoid: Instance | None = None) -> Instance:
+        """The one whose turn it is, and not ``avoid`` where there is another."""
+        found = next(self._turn)
+        return next(self._turn) if found is avoid and len(self.instances) > 1 else found

@@ -2,29 +2,31 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
-from contextvars import copy_context
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import isinf
 from time import time
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
 from bff_core.context import RequestContext, current
-from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound, Throttled
-from bff_core.upstream.flight import Flight
+from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound, Throttled, TooLate
+from bff_core.upstream.flight import Flight, Passenger
 from bff_core.upstream.template import Template
 from bff_core.wire import Instance, Reply, ReplyStream, Request, Wire, header
 from bff_core.wire.promise import Promise
 
 if TYPE_CHECKING:
+    from bff_core.upstream.bulk import Gathering
     from bff_core.upstream.upstream import Upstream
 
 __all__ = ["Call", "Download", "Endpoint"]
 
 T = TypeVar("T")
 
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_REPEATABLE = _READING | {"PUT", "DELETE"}
 _REJECTED = frozenset({400, 422})
 _THROTTLED = frozenset({408, 425, 429})
 _DAY = 86_400.0
@@ -33,15 +35,39 @@ _DAY = 86_400.0
 class Endpoint(Generic[T]):
     """One operation of an upstream, compiled once: its path template, and the model its reply must fit."""
 
-    __slots__ = ("_json", "_rejection_names", "_validate", "method", "template")
+    __slots__ = (
+        "_json",
+        "_rejection_names",
+        "_unread",
+        "_validate",
+        "hedged",
+        "method",
+        "reading",
+        "safe",
+        "shared",
+        "template",
+    )
 
-    def __init__(self, method: str, template: Template, returns: Any, rejection_names: str | None = None) -> None:
+    def __init__(
+        self,
+        method: str,
+        template: Template,
+        returns: Any,
+        *,
+        rejection_names: str | None = None,
+        hedged: bool = False,
+    ) -> None:
         self.method = method
         self.template = template
+        self.safe = method in _REPEATABLE
+        self.reading = self.shared = method in _READING
+        """Nothing is changed by it, and equal calls may have one answer."""
+        self.hedged = hedged
         self._rejection_names = rejection_names
         self._json: object = None  # headers that were seen to say so
         # of pydantic's core, because its Python face costs a third of a microsecond more
         self._validate: Callable[[bytes], T] = TypeAdapter(returns).validator.validate_json
+        self._unread = returns is None
 
     def attempt(
         self,
@@ -65,6 +91,8 @@ class Endpoint(Generic[T]):
             if reply.status in _REJECTED and self._rejection_names:
                 raise InvalidRequest((self._rejection_names, "is not valid"))
             _check(instance, reply.status, reply)
+        if self._unread:
+            return cast("T", None)
         if reply.headers is not self._json:  # wires give known headers as the same object
             if not _is_json(reply):
                 raise BadReply(instance.upstream, f"{_media_type(reply)!r} instead of JSON")
@@ -84,6 +112,7 @@ class Download(Endpoint[ReplyStream]):
 
     def __init__(self, template: Template, media_type: str) -> None:
         super().__init__("GET", template, bytes)
+        self.shared = False  # it is read once, at the pace of one client
         self._media_type = media_type
 
     async def attempt(
@@ -156,18 +185,64 @@ class Call(Generic[T]):
     endpoint: Endpoint[T]
     target: str
     headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+    gathering: "tuple[Gathering[T], str] | None" = None
+    """Where it may be answered together with others, and the name of what it asks for."""
 
-    def flight(self, context: RequestContext, until: float, passenger: Callable[[Flight[T]], None]) -> Flight[T]:
-        """The call as it will be made, for the request ``context``, which may leave it only until ``until``.
+    tells: bool = False
+    """The upstream is told who asks."""
 
-        ``passenger`` is told when it is over.
+    @property
+    def repeatable(self) -> bool:
+        """It may be sent twice: its method says so, or a key by which the upstream knows it again."""
+        return self.endpoint.safe or any(name == b"idempotency-key" for name, _ in self.headers)
+
+    def fly(self, context: RequestContext, until: float, passenger: Passenger) -> Flight[T]:
+        """Make it for the request ``context``, or board an equal call. ``passenger``, who waits at most ``until``,
+        hears of its end, perhaps before this returns.
         """
-        return Flight(self.upstream.answer(self, context, until), copy_context(), passenger)
+        return self.upstream.fly(self, context, until, passenger)
 
     def __await__(self) -> Generator[Any, None, T]:
         context = current()
-        flight = self.flight(context, context.until, lambda _: arrival.keep(None))
-        arrival: Promise[None] = Promise(asyncio.get_running_loop(), flight.cancel)
-        flight.start()
-        yield from arrival.__await__()
-        return flight.result()
+        waiter: _Waiter[T] = _Waiter(asyncio.get_running_loop())
+        waiter.wait_for(self, context)
+        yield from waiter.__await__()
+        return waiter.take()
+
+
+class _Waiter(Promise[T]):
+    """Whoever awaits a call outside of a page. It gives up at the deadline of its request."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop, self._leave)
+        self._flight: Flight[T] | None = None
+
+    def wait_for(self, call: Call[T], context: RequestContext) -> None:
+        """Make the call."""
+        flight = call.fly(context, context.until, self)
+        if not self.done:
+            self._flight = flight
+            call.upstream.moments(self.loop).at(context.until, self._too_late)
+
+    def take(self) -> T:
+        """What was brought; kept no longer, although the deadline, which may be far away, keeps this."""
+        value = self._value
+        del self._value
+        return value
+
+    def landed(self, flight: Flight[T]) -> None:
+        """See ``flight.Passenger``."""
+        self._flight = None
+        if flight.error is None:
+            self.keep(flight.value)
+        else:
+            self.break_(flight.error)
+
+    def _too_late(self) -> None:
+        self.give_up(TooLate("a call was not answered before the deadline of its request"))
+
+    def _leave(self) -> None:
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.leave(self)

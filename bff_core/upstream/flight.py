@@ -1,64 +1,100 @@
-"""A call under way without a task.
+"""A call under way without a task, and those who wait for it.
 
 The life of a call is an ordinary coroutine. A flight starts it on the stack of whoever asks and continues it on the
-stack of whoever keeps the promise it awaits, in the context it was made with. So a page of seven calls costs no task.
+stack of whoever keeps the promise it awaits, in the context it was made in. So a page of seven calls costs no task.
+Equal calls board a flight that is in the air; each leaves alone, and with the last one the life ends.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from contextvars import Context
-from typing import Any, Generic, TypeVar
+from collections.abc import Coroutine, Hashable
+from contextvars import copy_context
+from copy import copy
+from typing import Any, Generic, Protocol, TypeVar
 
 from bff_core.errors import GatewayError
 from bff_core.wire.promise import Promise
 
-__all__ = ["Flight"]
+__all__ = ["Flight", "Passenger"]
 
 T = TypeVar("T")
 
 
-def _nobody(_: object) -> None:
-    """Everyone has left."""
+class Passenger(Protocol):
+    """Whoever waits for a flight."""
+
+    def landed(self, flight: "Flight[Any]") -> None:
+        """It is over: ``value`` or ``error`` is what it came to."""
+        ...
 
 
 class Flight(Generic[T]):
-    """The one run of a coroutine that awaits promises, or futures of asyncio, and nothing that asks for a task."""
+    """The one run of a coroutine that awaits promises, or futures of asyncio, and nothing that asks for a task.
 
-    _waiting: Any = None
-    _landed = False
+    ``until`` is the latest moment that anyone waits for.
+    """
+
+    # on the class, because there is one for each call, and most of it stays as it is
+    done = False
+    committed = False
+    """What was sent cannot be taken back: the life goes on when nobody waits for it any more."""
     error: BaseException | None = None
     """What it failed with."""
-    _value: T
+    value: T
+    last: Any = None
+    """What the life remembers from one attempt to the next."""
 
-    def __init__(
-        self, life: Coroutine[Any, Any, T], context: Context, passenger: Callable[["Flight[T]"], None]
-    ) -> None:
+    _waiting: Any = None
+    _others: list[Passenger] | None = None
+    _sky: dict[Hashable, "Flight[Any]"] | None = None
+    _key: Hashable = None
+
+    def __init__(self, passenger: Passenger, until: float) -> None:
+        self._passenger: Passenger | None = passenger
+        self.until = until
+
+    def enter(self, sky: dict[Hashable, "Flight[Any]"], key: Hashable) -> None:
+        """Be found in ``sky`` by those who ask for the same, as long as they may board."""
+        self._sky, self._key = sky, key
+        sky[key] = self
+
+    def start(self, life: Coroutine[Any, Any, T]) -> None:
+        """Run it until the first promise. Passengers hear of its end, perhaps before this returns."""
         self._life = life
-        self._run = context.run
-        self._send: Callable[[None], Any] = life.send
-        self._passenger = passenger
+        self._send = life.send
+        self._run = copy_context().run
+        self.go_on()
 
-    def done(self) -> bool:
-        """It has landed."""
-        return self._landed
+    def board(self, passenger: Passenger, until: float) -> None:
+        """One more waits, at most until then. Not after the landing."""
+        if self._others is None:
+            self._others = []
+        self._others.append(passenger)
+        self.until = max(self.until, until)
 
-    def cancel(self) -> None:
-        """Give up what it waits for. It has landed when this returns, unless it waits again while it cleans up."""
-        if not self._landed and self._waiting is not None:
-            self._waiting.cancel()
+    def leave(self, passenger: Passenger) -> None:
+        """It waits no more. Where it was the last, the life ends; it has ended when this returns, unless it waits
+        again while it cleans up.
+        """
+        if self._others and passenger in self._others:
+            self._others.remove(passenger)
+        elif passenger is self._passenger:
+            self._passenger = self._others.pop(0) if self._others else None
+        if self._passenger is None and not self.committed:
+            self._disappear()
+            if self._waiting is not None:
+                self._waiting.cancel()
 
-    def result(self) -> T:
-        """What it came to."""
-        if self.error is not None:
-            raise self.error
-        return self._value
+    @property
+    def deserted(self) -> bool:
+        """Nobody waits for it any more."""
+        return self._passenger is None
 
-    def start(self, _: object = None) -> None:
-        """Run until the first promise, or the next. ``passenger`` is told once it has landed, perhaps before that."""
+    def go_on(self, _: object = None) -> None:
+        """Run until the next promise."""
         try:
             waiting = self._run(self._send, None)
         except StopIteration as end:
-            self._value = end.value
+            self.value = end.value
             self._land()
         except (KeyboardInterrupt, SystemExit):
             raise
@@ -70,7 +106,7 @@ class Flight(Generic[T]):
             if isinstance(waiting, Promise):
                 waiting._asyncio_future_blocking = False
                 self._waiting = waiting
-                waiting.then(self.start)
+                waiting.then(self.go_on)
             else:
                 self._wait_for(waiting)
 
@@ -80,11 +116,11 @@ class Flight(Generic[T]):
             turn: Promise[None] = Promise(loop, self._interrupt)
             self._waiting = turn
             loop.call_soon(turn.keep, None)
-            turn.then(self.start)
+            turn.then(self.go_on)
         else:
             waiting._asyncio_future_blocking = False
             self._waiting = waiting
-            waiting.add_done_callback(self.start)
+            waiting.add_done_callback(self.go_on)
 
     def _interrupt(self) -> None:
         # a bare yield hears of nothing by itself, so that what is sent to it next must be what ends it
@@ -96,8 +132,28 @@ class Flight(Generic[T]):
 
         self._send = raise_there
 
+    def _disappear(self) -> None:
+        if self._sky is not None:
+            del self._sky[self._key]
+            self._sky = None
+
     def _land(self) -> None:
-        self._landed = True
+        self.done = True
         self._waiting = None
-        passenger, self._passenger = self._passenger, _nobody  # or whoever keeps us and is told by us is a cycle
-        passenger(self)
+        if self._sky is not None:
+            self._disappear()
+        passenger, self._passenger = self._passenger, None  # or whoever keeps us and is told by us is a cycle
+        if passenger is not None:
+            passenger.landed(self)
+        if self._others:
+            self._tell_others()
+
+    def _tell_others(self) -> None:
+        # each gets an error and a list of its own, because both change hands and are changed
+        others, self._others = self._others or [], None
+        for passenger in others:
+            if isinstance(self.error, GatewayError):
+                self.error = self.error.copy()
+            elif self.error is None and isinstance(self.value, list | dict):
+                self.value = copy(self.value)
+            passenger.landed(self)

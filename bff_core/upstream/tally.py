@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Final
 
+from bff_core.errors import Reason
 from bff_core.upstream.verdict import Verdict
 
 __all__ = ["Tally"]
@@ -13,27 +14,31 @@ _SUCCESS: Final = Verdict.SUCCESS  # members of an enumeration are found seven t
 
 
 class Tally:
-    """Attempts by verdict since the start, those in flight, and the last failure, with its time, as text for people."""
+    """Attempts by verdict since the start, and the last failure, with its time, as text for people.
 
-    __slots__ = ("_by_verdict", "in_flight", "last_failure", "last_failure_at")
+    ``joined`` are the calls that boarded an equal one, ``retried`` and ``hedged`` the attempts that were not a call's
+    first, ``refused`` those that were never made, by reason.
+    """
+
+    __slots__ = ("_by_verdict", "hedged", "joined", "last_failure", "last_failure_at", "refused", "retried")
 
     def __init__(self) -> None:
         self._by_verdict = dict.fromkeys(Verdict, 0)
-        self.in_flight = 0
+        self.joined = self.retried = self.hedged = 0
+        self.refused: Counter[Reason] = Counter()
         self.last_failure: str | None = None
         self.last_failure_at: str | None = None
 
-    def enter(self) -> None:
-        """An attempt begins."""
-        self.in_flight += 1
-
-    def leave(self, verdict: Verdict, failure: Exception | None) -> None:
+    def record(self, verdict: Verdict, failure: Exception | None) -> None:
         """An attempt has ended, however it ended."""
-        self.in_flight -= 1
         self._by_verdict[verdict] += 1
         if verdict is not _SUCCESS and verdict.counts_as == "failure":
             self.last_failure = str(failure or "stopped after too long")
             self.last_failure_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+    def refuse(self, reason: Reason) -> None:
+        """One was not made, because we refused it."""
+        self.refused[reason] += 1
 
     def counts(self) -> dict[str, int]:
         """Ended attempts by what they count as."""

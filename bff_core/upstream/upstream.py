@@ -1,19 +1,32 @@
 """One service that a gateway calls, and the life of a call to it."""
 
 import asyncio
-from typing import Final, TypeVar
+import logging
+from collections.abc import Hashable
+from typing import Any, Final, TypeVar
 
 from bff_core.context import RequestContext
-from bff_core.errors import DeadlinePassed, GatewayError, TimedOut
-from bff_core.settings import UpstreamSettings
+from bff_core.errors import GatewayError
+from bff_core.moments import Moments
 from bff_core.upstream.balance import RoundRobin
+from bff_core.upstream.budget import RetryBudget
+from bff_core.upstream.bulk import ALONE
+from bff_core.upstream.bulkhead import bulkhead
 from bff_core.upstream.call import Call
+from bff_core.upstream.circuit import NO_CIRCUIT, Breaker, Circuit, State
+from bff_core.upstream.flight import Flight, Passenger
+from bff_core.upstream.hedge import Race
+from bff_core.upstream.latency import Latency
+from bff_core.upstream.retry import Retries
 from bff_core.upstream.tally import Tally
 from bff_core.upstream.verdict import Verdict, judge
+from bff_core.upstream_settings import UpstreamSettings
 from bff_core.wire import Instance, Request, Wire
 from bff_core.wire.header_lines import HeaderLines
 
 __all__ = ["Upstream"]
+
+_log = logging.getLogger("bff.upstream")
 
 T = TypeVar("T")
 
@@ -30,48 +43,159 @@ class Upstream:
         self.name = name
         self.settings = settings
         self.balancer = RoundRobin([Instance.parse(name, url) for url in settings.instances])
+        self.latency = Latency(name)
+        self.bulkhead = bulkhead(name, settings.bulkhead)
+        self.circuit: Breaker = (
+            Circuit(name, settings.circuit, self._circuit_changed) if settings.circuit.enabled else NO_CIRCUIT
+        )
+        self.budget = RetryBudget(settings.retry.budget, settings.retry.budget_floor)
         self.tally = Tally()
         self._wire, self._timeout, self._max_reply = wire, settings.timeout, settings.max_reply
         self._always = HeaderLines.of((b"user-agent", agent.encode("ascii")), (b"accept", b"application/json")).encoded
+        self._in_the_air: dict[Hashable, Flight[Any]] = {}
+        self._moments: Moments | None = None
 
-    async def answer(self, call: Call[T], context: RequestContext, deadline: float) -> T:
-        """Look, admit, pick, attempt, record, and perhaps again, for the request ``context`` before ``deadline``.
+    def fly(self, call: Call[T], context: RequestContext, until: float, passenger: Passenger) -> Flight[T]:
+        """Make a call, or board an equal one. See ``Call.fly``."""
+        endpoint = call.endpoint
+        flight: Flight[T]
+        if endpoint.shared and self.settings.coalesce:
+            key = (endpoint, call.target, call.headers, context.principal if call.tells else None)
+            equal = self._in_the_air.get(key)
+            if equal is not None:
+                equal.board(passenger, until)
+                self.tally.joined += 1
+                return equal
+            flight = Flight(passenger, until)
+            flight.enter(self._in_the_air, key)
+        else:
+            flight = Flight(passenger, until)
+        flight.start(self._life(call, context, flight))
+        return flight
 
-        Of these steps a deadline admits, one instance after the other is picked, and nothing is attempted twice.
+    def moments(self, loop: asyncio.AbstractEventLoop) -> Moments:
+        """Those of this loop."""
+        if self._moments is None or self._moments.loop is not loop:
+            self._moments = Moments(loop)
+        return self._moments
+
+    def facts(self) -> dict[str, Any]:
+        """How it is called, and how that goes: for operators, and for telemetry to read. Seconds, and numbers."""
+        now = asyncio.get_running_loop().time()
+        return {
+            "timeout": self.settings.timeout,
+            "in_flight": self.bulkhead.in_flight,
+            "limit": self.bulkhead.limit,
+            "circuit": self.circuit.state.value,
+            "circuit_opened": self.circuit.opened,
+            "p50": self.latency.p50(now),
+            "p95": self.latency.p95(now),
+            "attempts": self.tally.counts(),
+            "retried": self.tally.retried,
+            "hedged": self.tally.hedged,
+            "joined": self.tally.joined,
+            "refused": dict(self.tally.refused),
+            "retries_left": self.budget.left(now),
+            "last_failure": self.tally.last_failure,
+            "last_failure_at": self.tally.last_failure_at,
+        }
+
+    async def _life(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
+        """One attempt, or two side by side, and perhaps again.
+
+        An equal call in flight was joined before this, because it has a life already.
         """
+        if call.gathering is not None:
+            gathering, one = call.gathering
+            found: Any = await gathering.seat(one, context, flight.until, context.principal if call.tells else None)
+            if found is not ALONE:
+                return found  # type: ignore[no-any-return]  # its own kind of thing
+        clock = asyncio.get_running_loop().time
+        self.budget.called(clock())
+        retries: Retries | None = None
+        while True:
+            try:
+                if call.endpoint.safe and (call.endpoint.hedged or self.settings.hedge.enabled):
+                    return await self._hedged(call, context, flight)
+                return await self._attempt(call, context, flight)
+            except GatewayError as error:
+                if not self._worth_repeating(call, flight, error):
+                    raise
+                retries = retries or Retries(self.settings.retry, self.budget)
+                if not await retries.again(left=flight.until - clock(), retry_after=error.retry_after):
+                    raise
+                self.tally.retried += 1
+
+    async def _attempt(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
+        """Admit, pick, send, read, record."""
         clock = asyncio.get_running_loop().time
         start = clock()
-        # look: a fresh answer in the cache, or an equal call in flight to join, come in here
-        if deadline <= start:
-            raise DeadlinePassed(f"{self.name}: no time left to call {call.endpoint.template.text}")
-        # admit: bulkhead, then circuit (last, because it may hand out the only probe)
-        instance = self.balancer.pick()
-        own = start + self._timeout
-        until = min(deadline, own)
-        verdict, failure = _OURS, None  # until something better, or worse, is learnt
-        self.tally.enter()
         try:
-            request = self._request(call, context, left=until - start)
+            self.latency.admit(flight.until - start, start)
+            self.bulkhead.admit()
+            probe = self.circuit.admit(start)  # last, because it may hand out the only probe
+        except GatewayError as refusal:
+            self.tally.refuse(refusal.reason)
+            raise
+        self.bulkhead.enter()
+        verdict, failure = _OURS, None  # until something better, or worse, is learnt
+        try:
+            instance = flight.last = self.balancer.pick(flight.last)
+            until = start + self._timeout
+            request = self._request(call, context, left=min(until, flight.until) - start)
+            flight.committed = not call.endpoint.reading
             reply = await call.endpoint.attempt(
-                self._wire, instance, request, until=until, deadline=deadline, max_body=self._max_reply
+                self._wire, instance, request, until=until, deadline=flight.until, max_body=self._max_reply
             )
             answer = call.endpoint.read(instance, reply)
             verdict = _SUCCESS
             return answer
         except GatewayError as error:
-            stopped = isinstance(error, TimedOut) and until < own
-            verdict, failure = self._stopped(clock() - start) if stopped else judge(error), error
-            raise  # again: a retry budget and a pause come in here, where verdict.repeatable and the method is safe
+            verdict, failure = judge(error), error
+            raise
         except asyncio.CancelledError:
-            verdict = self._stopped(clock() - start)
+            verdict = self._stopped(clock() - start, start)
             raise
         finally:  # success, failure, a bug of ours and cancellation alike
-            self.tally.leave(verdict, failure)
+            now = clock()
+            ran = now - start
+            self.bulkhead.leave()
+            self.circuit.record(verdict, ran, now, probe=probe)
+            if verdict is _SUCCESS:
+                self.latency.record(ran, now)
+                self.bulkhead.answered(ran)
+            self.tally.record(verdict, failure)
             del failure  # or it keeps its traceback, and that this frame, until the collector comes
 
-    def _stopped(self, ran: float) -> Verdict:
+    async def _hedged(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
+        """The same, and a second attempt beside it when it takes longer than 95 % of the answers of late."""
+        p95 = self.latency.p95(asyncio.get_running_loop().time())
+        if p95 is None:
+            return await self._attempt(call, context, flight)
+        after = max(p95, self.settings.hedge.soonest)
+        return await Race(lambda: self._attempt(call, context, flight), after, self._can_hedge)
+
+    def _can_hedge(self) -> bool:
+        if self.circuit.state is not State.CLOSED or self.bulkhead.half_full:
+            return False
+        if not self.budget.withdraw(asyncio.get_running_loop().time()):
+            return False
+        self.tally.hedged += 1
+        return True
+
+    def _worth_repeating(self, call: Call[Any], flight: Flight[Any], error: GatewayError) -> bool:
+        """Safe and useful. Whether it can be afforded is seen last."""
+        return (
+            judge(error).repeatable
+            and call.repeatable
+            and self.circuit.state is State.CLOSED  # a probe proves enough, and an open circuit refuses
+            and not flight.deserted
+        )
+
+    def _stopped(self, ran: float, now: float) -> Verdict:
         """An attempt was stopped from above: a hanging upstream has failed, and a hasty client proves nothing."""
-        return Verdict.FAILURE if ran > max(_HASTY, self._timeout / 2) else Verdict.OURS
+        usual = self.latency.last_p99(now)
+        return Verdict.FAILURE if ran > max(_HASTY, self._timeout / 2 if usual is None else usual) else Verdict.OURS
 
     def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
         told = context.told
@@ -81,7 +205,11 @@ class Upstream:
         lines = self._always + told.encoded + b"x-request-timeout-ms: %d\r\n" % (left * 1000 if left > _TICK else 1)
         if call.headers:
             lines += HeaderLines.of(*call.headers).encoded
-        return Request(call.endpoint.method, call.target, HeaderLines(lines))
+        return Request(call.endpoint.method, call.target, HeaderLines(lines), call.body)
+
+    def _circuit_changed(self, state: State) -> None:
+        level = logging.INFO if state is State.CLOSED else logging.WARNING
+        _log.log(level, "%s: its circuit is %s; the last failure was: %s", self.name, state, self.tally.last_failure)
 
 
 def _tell(context: RequestContext) -> HeaderLines:

@@ -33,6 +33,7 @@ class Verdict(Enum):
 
     def __init__(self, counts_as: str, repeatable: bool) -> None:
         self.counts_as = counts_as
+        self.counts = counts_as in {"success", "failure"}
         self.repeatable = repeatable
 
 

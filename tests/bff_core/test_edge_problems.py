@@ -13,7 +13,15 @@ from starlette.responses import StreamingResponse
 
 from bff_core import errors
 from bff_core.edge.problems import Problems, problem
-from bff_core.errors import BadStatus, GatewayError, InvalidRequest, MethodNotAllowed, Throttled, UpstreamError
+from bff_core.errors import (
+    BadStatus,
+    CircuitOpen,
+    GatewayError,
+    InvalidRequest,
+    MethodNotAllowed,
+    Throttled,
+    UpstreamError,
+)
 from bff_core.gateway import gateway
 from bff_core.testing import SimulatedInternet
 from tests.bff_core.small_gateway import Clients, Store, Visit, browser, settings, small_gateway
@@ -32,6 +40,8 @@ def made(kind: type[GatewayError]) -> GatewayError:
         return BadStatus(SECRET, 500)
     if kind is Throttled:
         return Throttled(SECRET, 429, 1.2)
+    if kind is CircuitOpen:
+        return CircuitOpen(SECRET, 1.2)
     return kind(SECRET, SECRET) if issubclass(kind, UpstreamError) else kind(SECRET)
 
 

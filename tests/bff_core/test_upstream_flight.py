@@ -1,13 +1,16 @@
 """A call under way without a task: who continues it, who may leave, and what it leaves behind."""
 
 import asyncio
-from contextvars import ContextVar, copy_context
+from collections.abc import Hashable
+from contextvars import ContextVar
+from math import inf
 from typing import Any
 
 import pytest
 
 from bff_core.composition import Composition
 from bff_core.context import RequestContext
+from bff_core.errors import BadStatus
 from bff_core.services.catalog import Catalog
 from bff_core.settings import UpstreamSettings
 from bff_core.upstream import Flight, Upstream
@@ -25,10 +28,21 @@ def promise() -> Promise[Any]:
 forgotten: list[bool] = []
 
 
-def flight_of(life: Any) -> tuple[Flight[Any], list[Flight[Any]]]:
-    landed: list[Flight[Any]] = []
-    flight = Flight(life, copy_context(), landed.append)
-    return flight, landed
+class Waiting:
+    """A passenger that remembers what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[Any] = []
+
+    def landed(self, flight: Flight[Any]) -> None:
+        self.told.append(flight.value if flight.error is None else flight.error)
+
+
+def take_off(life: Any, until: float = inf) -> tuple[Flight[Any], Waiting]:
+    waiting = Waiting()
+    flight: Flight[Any] = Flight(waiting, until)
+    flight.start(life)
+    return flight, waiting
 
 
 async def test_it_goes_on_at_once_on_the_stack_of_whoever_keeps_the_promise() -> None:
@@ -37,16 +51,15 @@ async def test_it_goes_on_at_once_on_the_stack_of_whoever_keeps_the_promise() ->
     async def life() -> list[str]:
         return [await first, await second]
 
-    flight, landed = flight_of(life())
-    flight.start()
+    flight, passenger = take_off(life())
     first.keep("a")
-    assert not landed
+    assert not passenger.told
     second.keep("b")
-    assert landed == [flight]
-    assert flight.result() == ["a", "b"]
+    assert passenger.told == [["a", "b"]]
+    assert flight.done
 
 
-async def test_it_goes_on_in_the_context_it_was_made_with() -> None:
+async def test_it_goes_on_in_the_context_it_was_started_in() -> None:
     wait = promise()
 
     async def life() -> str:
@@ -54,26 +67,22 @@ async def test_it_goes_on_in_the_context_it_was_made_with() -> None:
         return name.get()
 
     name.set("alice")
-    flight, _ = flight_of(life())
+    _, passenger = take_off(life())
     name.set("bob")
-    flight.start()
     wait.keep(None)
-    assert flight.result() == "alice"
+    assert passenger.told == ["alice"]
     assert name.get() == "bob"
 
 
-async def test_what_the_life_fails_with_is_raised_where_the_result_is_asked_for() -> None:
+async def test_what_the_life_fails_with_is_what_its_passenger_is_told() -> None:
     async def life() -> None:
         raise KeyError("x")
 
-    flight, landed = flight_of(life())
-    flight.start()
-    assert landed == [flight]
-    with pytest.raises(KeyError):
-        flight.result()
+    _, passenger = take_off(life())
+    assert [type(told) for told in passenger.told] == [KeyError]
 
 
-async def test_giving_up_ends_the_life_before_it_returns_and_its_cleaning_up_too() -> None:
+async def test_the_last_one_to_leave_ends_the_life_before_it_has_left_and_its_cleaning_up_too() -> None:
     cleaned = []
 
     async def life() -> None:
@@ -82,23 +91,86 @@ async def test_giving_up_ends_the_life_before_it_returns_and_its_cleaning_up_too
         finally:
             cleaned.append(True)
 
-    flight, landed = flight_of(life())
-    flight.start()
+    flight, first = take_off(life())
+    second = Waiting()
+    flight.board(second, inf)
     forgotten.clear()
-    flight.cancel()
-    assert (forgotten, cleaned, landed) == ([True], [True], [flight])
-    with pytest.raises(asyncio.CancelledError):
-        flight.result()
+    flight.leave(first)
+    assert (forgotten, cleaned, flight.done) == ([], [], False)
+    flight.leave(second)
+    assert (forgotten, cleaned, flight.done) == ([True], [True], True)
+    assert first.told == second.told == []
 
 
-async def test_giving_up_what_has_landed_changes_nothing() -> None:
+async def test_who_leaves_twice_takes_nobody_along() -> None:
+    wait = promise()
+    flight, first = take_off(_wait(wait))
+    second = Waiting()
+    flight.board(second, inf)
+    for _ in range(2):
+        flight.leave(first)
+    wait.keep("here")
+    assert (first.told, second.told) == ([], ["here"])
+
+
+async def test_leaving_what_has_landed_changes_nothing() -> None:
     async def life() -> int:
         return 1
 
-    flight, landed = flight_of(life())
-    flight.start()
-    flight.cancel()
-    assert (flight.result(), landed) == (1, [flight])
+    flight, passenger = take_off(life())
+    flight.leave(passenger)
+    assert (flight.value, passenger.told) == (1, [1])
+
+
+async def test_what_cannot_be_taken_back_goes_on_when_nobody_waits() -> None:
+    wait = promise()
+    flight, passenger = take_off(_wait(wait))
+    flight.committed = True
+    flight.leave(passenger)
+    assert flight.deserted
+    assert not flight.done
+    wait.keep("done")
+    assert (flight.value, passenger.told) == ("done", [])
+
+
+async def test_everyone_who_has_boarded_gets_a_list_and_an_error_of_its_own() -> None:
+    wait = promise()
+    flight, first = take_off(_wait(wait))
+    second = Waiting()
+    flight.board(second, inf)
+    wait.keep([1])
+    assert first.told == second.told == [[1]]
+    assert first.told[0] is not second.told[0]
+
+    wait = promise()
+    flight, first = take_off(_wait(wait))
+    flight.board(second, inf)
+    wait.break_(BadStatus("shop", 503))
+    error, other = first.told[0], second.told[1]
+    assert error is not other
+    assert (type(error), str(error), error.upstream_status) == (type(other), str(other), other.upstream_status)
+
+
+async def test_it_is_found_by_those_who_ask_for_the_same_until_it_has_landed_or_is_given_up() -> None:
+    sky: dict[Hashable, Flight[Any]] = {}
+    for end in ("landed", "given up"):
+        wait, passenger = promise(), Waiting()
+        flight: Flight[Any] = Flight(passenger, inf)
+        flight.enter(sky, "key")
+        flight.start(_wait(wait))
+        assert sky == {"key": flight}
+        if end == "landed":
+            wait.keep(None)
+        else:
+            flight.leave(passenger)
+        assert not sky
+
+
+async def test_it_is_waited_for_until_the_last_moment_that_anyone_has() -> None:
+    flight, _ = take_off(_wait(promise()), until=1.0)
+    flight.board(Waiting(), 3.0)
+    flight.board(Waiting(), 2.0)
+    assert flight.until == 3.0
 
 
 async def test_it_may_await_what_asyncio_knows() -> None:
@@ -107,9 +179,10 @@ async def test_it_may_await_what_asyncio_knows() -> None:
         await asyncio.sleep(1)
         return "slept"
 
-    arrived = asyncio.get_running_loop().create_future()
-    Flight(life(), copy_context(), arrived.set_result).start()
-    assert (await arrived).result() == "slept"
+    flight, passenger = take_off(life())
+    while not flight.done:
+        await asyncio.sleep(0.5)
+    assert passenger.told == ["slept"]
 
 
 async def test_a_promise_that_was_kept_before_is_not_waited_for() -> None:
@@ -121,9 +194,8 @@ async def test_a_promise_that_was_kept_before_is_not_waited_for() -> None:
     async def life() -> int:
         return await kept + await kept
 
-    flight, _ = flight_of(life())
-    flight.start()
-    assert flight.result() == 10
+    _, passenger = take_off(life())
+    assert passenger.told == [10]
 
 
 async def test_a_task_may_await_a_promise_and_be_cancelled() -> None:
@@ -170,7 +242,7 @@ async def test_a_page_of_seven_calls_costs_no_task_once_its_connections_are_ther
             answering.clear()
             before = asyncio.all_tasks()
             async with Composition(RequestContext("r")) as page:
-                parts = [page.required(f"p{number}", catalog.products(["x"])) for number in range(7)]
+                parts = [page.required(f"p{number}", catalog.products([f"x{number}"])) for number in range(7)]
                 tasks = asyncio.all_tasks() - before
                 answering.set()
             assert [part.value for part in parts] == [[]] * 7

@@ -7,6 +7,7 @@ from bff_core.errors import (
     BadReply,
     BadStatus,
     Busy,
+    CircuitOpen,
     DeadlinePassed,
     GatewayError,
     InvalidRequest,
@@ -32,6 +33,7 @@ TABLE = [
     *((BadStatus("x", status), "failure", False) for status in (500, 501, 505, 507, 599)),
     (BadReply("x", "nonsense"), "failure", False),
     (Busy("x", "full"), "ours", False),
+    (CircuitOpen("x", 1.0), "ours", False),
     (DeadlinePassed("x"), "ours", False),
 ]
 
@@ -56,8 +58,6 @@ def test_a_tally_counts_what_ended_and_remembers_the_last_failure() -> None:
         (Verdict.THROTTLED, Throttled("shop", 429, None)),
         (Verdict.OURS, None),
     ):
-        tally.enter()
-        tally.leave(verdict, failure)
-    assert tally.in_flight == 0
+        tally.record(verdict, failure)
     assert tally.counts() == {"success": 1, "failure": 2, "neither": 1, "ours": 1}
     assert tally.last_failure == "shop: nonsense"

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import count
+from math import inf
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -81,10 +81,30 @@ def as_task(work: Awaitable[bytes]) -> Run:
     return asyncio.ensure_future(work)
 
 
+class Flying:
+    """A flight, and the one who waits for it."""
+
+    def __init__(self, work: Any) -> None:
+        self._flight = Flight[bytes](self, inf)
+        self._flight.start(work)
+
+    def landed(self, flight: Flight[bytes]) -> None:
+        pass
+
+    def done(self) -> bool:
+        return self._flight.done
+
+    def cancel(self) -> None:
+        self._flight.leave(self)
+
+    def result(self) -> bytes:
+        if self._flight.error is not None:
+            raise self._flight.error
+        return self._flight.value
+
+
 def as_flight(work: Any) -> Run:
-    flight = Flight[bytes](work, copy_context(), lambda _: None)
-    flight.start()
-    return flight
+    return Flying(work)
 
 
 @dataclass

@@ -13,6 +13,7 @@ import pytest
 from fastapi import FastAPI
 
 from bff_core.auth import Visitor, visitor
+from bff_core.upstream_settings import RetrySettings
 from bffs.mobile.app import create as mobile
 from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
@@ -133,7 +134,11 @@ def parts_of(header: str) -> dict[str, str | None]:
 
 
 async def test_two_calls_of_a_service_that_hangs_are_waited_for_once_each_and_at_the_same_time(store: Store) -> None:
-    app = mobile(settings("mobile"), store.internet(["pricing", "inventory", "reviews"], delay))
+    found = settings("mobile")
+    once = {name: one.model_copy(update={"retry": RetrySettings(attempts=0)}) for name, one in found.upstreams.items()}
+    app = mobile(
+        found.model_copy(update={"upstreams": once}), store.internet(["pricing", "inventory", "reviews"], delay)
+    )
     started = asyncio.get_running_loop().time()
     async with client(app) as someone:
         await someone.get("/v1/products/pojos-in-action")

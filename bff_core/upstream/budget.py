@@ -1,0 +1,41 @@
+"""How much may be tried again, so that an outage is not multiplied by those who try again (a rate, as in Finagle)."""
+
+from typing import Final
+
+from bff_core.upstream.window import Window
+
+__all__ = ["RetryBudget"]
+
+_SECONDS: Final = 10.0
+_SLICES: Final = 10
+
+
+class RetryBudget:
+    """Retries and hedges of the last ten seconds are at most ``share`` of the calls of those, or ``floor``."""
+
+    __slots__ = ("_calls", "_floor", "_share", "_spent", "refused", "spent")
+
+    def __init__(self, share: float, floor: int) -> None:
+        self._share, self._floor = share, floor
+        self._calls = Window(_SECONDS, _SLICES)
+        # a slice longer, because what is counted in whole slices must not be forgotten too soon
+        self._spent = Window(_SECONDS * (_SLICES + 1) / _SLICES, _SLICES + 1)
+        self.spent = self.refused = 0
+        """Since the start."""
+
+    def called(self, now: float) -> None:
+        """A call was made; it pays in."""
+        self._calls.add(now)
+
+    def withdraw(self, now: float) -> bool:
+        """Pay for one more attempt; false where it cannot be afforded."""
+        if self.left(now) <= 0:
+            self.refused += 1
+            return False
+        self._spent.add(now)
+        self.spent += 1
+        return True
+
+    def left(self, now: float) -> int:
+        """How many more could be paid for."""
+        return max(self._floor, int(self._share * self._calls.count(now))) - self._spent.count(now)

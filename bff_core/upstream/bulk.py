@@ -1,0 +1,133 @@
+"""Many calls of one kind, made in one turn of the loop, that go out as one.
+
+A service client declares the bulk form of a call once. Whoever asks for a single thing waits for the next turn of the
+loop; if others have asked too, by whatever page, all of them get theirs from one call.
+"""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Any, Final, Generic, TypeVar
+
+from bff_core.context import RequestContext
+from bff_core.errors import BadReply, BadStatus, GatewayError, InvalidRequest, NotFound
+from bff_core.upstream.call import Call
+from bff_core.upstream.flight import Flight
+from bff_core.wire.promise import Promise
+
+__all__ = ["ALONE", "Gathering"]
+
+T = TypeVar("T")
+
+_MOST: Final = 100  # ids in one call
+_LONGEST: Final = 4000  # characters of them, because services take targets of 8 KiB
+
+ALONE: Final = object()
+"""What is brought to one that shall go by itself."""
+
+
+class Gathering(Generic[T]):
+    """Those who wait for the next turn of the loop, to be asked for by ``form``, and told apart by ``name``."""
+
+    def __init__(self, form: Callable[[list[str]], Call[list[T]]], name: Callable[[T], str]) -> None:
+        self._form, self._name = form, name
+        self._waiting: dict[Hashable, list[_Seat[T]]] = {}
+
+    def seat(self, one: str, context: RequestContext, until: float, who: Hashable) -> "Promise[T | object]":
+        """The promise of the thing called ``one``, or of ``ALONE``. Only those of one ``who`` are asked for together.
+
+        Brings ``NotFound`` where it is not among the answers, and what the call for all of them has failed with.
+        """
+        loop = asyncio.get_running_loop()
+        seat: _Seat[T] = _Seat(loop, one, context, until)
+        if not self._waiting:
+            loop.call_soon(self._depart)
+        self._waiting.setdefault(who, []).append(seat)
+        return seat
+
+    def _depart(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for seats in waiting.values():
+            for group in _groups([seat for seat in seats if not seat.done]):
+                if len(group) == 1:
+                    group[0].keep(ALONE)
+                else:
+                    _Tour(self._form, self._name, group).start()
+
+
+class _Seat(Promise[Any], Generic[T]):
+    """One that waits."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, one: str, context: RequestContext, until: float) -> None:
+        super().__init__(loop, self._leave)
+        self.one, self.context, self.until = one, context, until
+        self.tour: _Tour[T] | None = None
+
+    def _leave(self) -> None:
+        if self.tour is not None:
+            self.tour.left()
+
+
+class _Tour(Generic[T]):
+    """The one call for some of them."""
+
+    def __init__(
+        self, form: Callable[[list[str]], Call[list[T]]], name: Callable[[T], str], seats: list[_Seat[T]]
+    ) -> None:
+        self._form, self._name, self._seats = form, name, seats
+        self._flight: Flight[list[T]] | None = None
+
+    def start(self) -> None:
+        """Ask."""
+        for seat in self._seats:
+            seat.tour = self
+        until = max(seat.until for seat in self._seats)
+        call = self._form(list(dict.fromkeys(seat.one for seat in self._seats)))
+        self._flight = call.fly(self._seats[0].context, until, self)
+
+    def left(self) -> None:
+        """One of them waits no more."""
+        # the one that leaves is not done yet
+        if self._flight is not None and sum(not seat.done for seat in self._seats) <= 1:
+            self._flight.leave(self)
+            self._seats = []
+
+    def landed(self, flight: Flight[list[T]]) -> None:
+        """See ``flight.Passenger``."""
+        seats, self._seats = self._seats, []
+        error = flight.error
+        if error is not None and _is_about_one(error):
+            for seat in seats:
+                seat.keep(ALONE)
+        elif error is not None:
+            for seat in seats:
+                seat.break_(error.copy() if isinstance(error, GatewayError) else error)
+        else:
+            found = {self._name(thing): thing for thing in flight.value}
+            for seat in seats:
+                if seat.one in found:
+                    seat.keep(found[seat.one])
+                else:
+                    seat.break_(NotFound(f"{seat.one!r} is not among those that were asked for"))
+
+
+def _groups(seats: list[_Seat[T]]) -> list[list[_Seat[T]]]:
+    groups: list[list[_Seat[T]]] = []
+    length = _LONGEST
+    for seat in seats:
+        length += len(seat.one)
+        if length > _LONGEST or len(groups[-1]) == _MOST:
+            groups.append([])
+            length = len(seat.one)
+        groups[-1].append(seat)
+    return groups
+
+
+def _is_about_one(error: BaseException) -> bool:
+    """One of them may have spoilt it for all, so that each is asked for by itself."""
+    match error:
+        case NotFound() | InvalidRequest() | BadReply():
+            return True
+        case BadStatus(upstream_status=status):
+            return status < 500
+        case _:
+            return False

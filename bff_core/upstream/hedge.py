@@ -1,0 +1,63 @@
+"""A second attempt beside one that takes long: the first success wins, and the other is given up."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from math import inf
+from typing import Any, TypeVar
+
+from bff_core.upstream.flight import Flight
+from bff_core.wire.promise import Promise
+
+__all__ = ["Race"]
+
+T = TypeVar("T")
+
+
+class Race(Promise[T]):
+    """The promise of what the quicker of at most two attempts comes to.
+
+    The second one starts ``after`` seconds, where ``afford`` agrees then. A first one that fails before is a failure,
+    and waits for nothing; one that fails later waits for the second, and where both have failed, it is told.
+    """
+
+    def __init__(self, attempt: Callable[[], Coroutine[Any, Any, T]], after: float, afford: Callable[[], bool]) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop, self._give_up)
+        self._attempt, self._afford = attempt, afford
+        self._flying: list[Flight[T]] = []
+        self._failure: BaseException | None = None
+        self._start()
+        self._timer = None if self.done else loop.call_later(after, self._hedge)
+
+    def landed(self, flight: Flight[T]) -> None:
+        """See ``flight.Passenger``."""
+        self._flying.remove(flight)
+        if flight.error is None:
+            self._end()
+            self.keep(flight.value)
+            return
+        self._failure = self._failure or flight.error
+        if not self._flying:
+            self._end()
+            failure, self._failure = self._failure, None
+            self.break_(failure)
+
+    def _hedge(self) -> None:
+        if self._flying and self._afford():
+            self._start()
+
+    def _start(self) -> None:
+        flight: Flight[T] = Flight(self, inf)
+        self._flying.append(flight)
+        flight.start(self._attempt())
+
+    def _give_up(self) -> None:
+        self._failure = None
+        self._end()
+
+    def _end(self) -> None:
+        if (timer := getattr(self, "_timer", None)) is not None:
+            timer.cancel()
+        flying, self._flying = self._flying, []
+        for flight in flying:
+            flight.leave(self)
