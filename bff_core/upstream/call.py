@@ -101,8 +101,9 @@ class Endpoint(Generic[T]):
             return self._validate(reply.body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(str(step) for step in first["loc"])
-            raise BadReply(instance.upstream, f"{self.template.text}: {place}: {first['msg']}") from None
+            wrong = f"{'.'.join(str(step) for step in first['loc'])}: {first['msg']}"
+        # out here, because an error remembers the one it was raised in, that its frames, and those the flight
+        raise BadReply(instance.upstream, f"{self.template.text}: {wrong}")
 
 
 class Download(Endpoint[ReplyStream]):
