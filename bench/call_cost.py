@@ -17,7 +17,7 @@ from typing import Final
 import uvloop
 
 from bench.memory_wire import MemoryWire
-from bench.page.items import Items
+from bench.page.items import Items, Products
 from bench.rounds import in_turn
 from bff_core.context import RequestContext, enter, leave
 from bff_core.server import collector
@@ -51,14 +51,14 @@ async def _through_policies(items: Items, calls: int) -> None:
     now = asyncio.get_running_loop().time()
     token = enter(RequestContext(request_id="4bf92f3577b34da6", started=now, until=now + _DEADLINE))
     for _ in range(calls):
-        await items.product("n-0")
+        await items.of("n-0")
     leave(token)
 
 
 async def _bare(items: Items, wire: Wire, instance: Instance, request: Request, calls: int) -> None:
     """The same request, sent and read, and nothing else."""
     loop = asyncio.get_running_loop()
-    endpoint = items.product("n-0").endpoint
+    endpoint = items.of("n-0").endpoint
     for _ in range(calls):
         endpoint.read(instance, await wire.send(instance, request, until=loop.time() + 0.5, max_body=8 * 1024 * 1024))
 
@@ -66,7 +66,7 @@ async def _bare(items: Items, wire: Wire, instance: Instance, request: Request, 
 async def _ways(url: str, wire: Wire, body: bytes) -> dict[str, Way]:
     """Both, over this wire."""
     memory = MemoryWire(body)
-    await _items(url, memory).product("n-0")
+    await _items(url, memory).of("n-0")
     assert memory.asked
     items = _items(url, wire)
     bare = partial(_bare, items, wire, Instance.parse("items", url), memory.asked)
@@ -74,7 +74,7 @@ async def _ways(url: str, wire: Wire, body: bytes) -> dict[str, Way]:
 
 
 def _items(url: str, wire: Wire) -> Items:
-    return Items(Upstream("items", UpstreamSettings(instances=[url]), wire, agent=_AGENT))
+    return Products(Upstream("items", UpstreamSettings(instances=[url]), wire, agent=_AGENT))
 
 
 async def _turn(wire: str, way: str, call: Way, calls: int) -> Turn:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from bench import nginx
+from bench.peers.models import PARTS
 
 __all__ = ["CONTENDERS", "OURS", "Contender", "Place"]
 
@@ -54,10 +55,11 @@ def _gateway(_: Place) -> Sequence[str]:
 
 
 def _settings(place: Place) -> Mapping[str, str]:
+    instances = json.dumps([f"http://127.0.0.1:{place.upstream}"])
     return {
         "BFF_PAGE__LISTEN": f"127.0.0.1:{place.port}",
         "BFF_PAGE__ADMIN": f"127.0.0.1:{place.admin}",
-        "BFF_PAGE__UPSTREAMS__ITEMS__INSTANCES": json.dumps([f"http://127.0.0.1:{place.upstream}"]),
+        **{f"BFF_PAGE__UPSTREAMS__{name.upper()}__INSTANCES": instances for name in PARTS},
     }
 
 

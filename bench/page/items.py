@@ -1,9 +1,22 @@
-"""The one upstream: seven kinds of things that it knows about a product, all of one shape."""
+"""The seven services: seven kinds of things that there are to know about a product, all of one shape."""
+
+from typing import ClassVar
 
 from bff_core.services.client import Answer, ServiceClient
 from bff_core.upstream import Call
 
-__all__ = ["Item", "Items", "Price"]
+__all__ = [
+    "Item",
+    "Items",
+    "Price",
+    "Prices",
+    "Products",
+    "Ratings",
+    "Relations",
+    "Reviews",
+    "Sellers",
+    "Stock",
+]
 
 
 class Price(Answer):
@@ -29,34 +42,59 @@ class Item(Answer):
 
 
 class Items(ServiceClient):
-    """What there is to know about a product."""
+    """One kind of thing that there is to know about a product, from a service of its own."""
 
-    service = "items"
+    template: ClassVar[str]
 
-    def product(self, product_id: str) -> Call[Item]:
-        """What it is."""
-        return self.get("/product/{product_id}", product_id=product_id, returns=Item)
+    def of(self, product_id: str) -> Call[Item]:
+        """It, of this product."""
+        return self.get(self.template, product_id=product_id, returns=Item)
 
-    def price(self, product_id: str) -> Call[Item]:
-        """What it costs."""
-        return self.get("/price/{product_id}", product_id=product_id, returns=Item)
 
-    def availability(self, product_id: str) -> Call[Item]:
-        """Whether it is there."""
-        return self.get("/availability/{product_id}", product_id=product_id, returns=Item)
+class Products(Items):
+    """What it is."""
 
-    def rating(self, product_id: str) -> Call[Item]:
-        """What it is worth to its readers."""
-        return self.get("/rating/{product_id}", product_id=product_id, returns=Item)
+    service = "product"
+    template = "/product/{product_id}"
 
-    def reviews(self, product_id: str) -> Call[Item]:
-        """What they say."""
-        return self.get("/reviews/{product_id}", product_id=product_id, returns=Item)
 
-    def related(self, product_id: str) -> Call[Item]:
-        """What else they bought."""
-        return self.get("/related/{product_id}", product_id=product_id, returns=Item)
+class Prices(Items):
+    """What it costs."""
 
-    def sellers(self, product_id: str) -> Call[Item]:
-        """Who sells it."""
-        return self.get("/sellers/{product_id}", product_id=product_id, returns=Item)
+    service = "price"
+    template = "/price/{product_id}"
+
+
+class Stock(Items):
+    """Whether it is there."""
+
+    service = "availability"
+    template = "/availability/{product_id}"
+
+
+class Ratings(Items):
+    """What it is worth to its readers."""
+
+    service = "rating"
+    template = "/rating/{product_id}"
+
+
+class Reviews(Items):
+    """What they say."""
+
+    service = "reviews"
+    template = "/reviews/{product_id}"
+
+
+class Relations(Items):
+    """What else they bought."""
+
+    service = "related"
+    template = "/related/{product_id}"
+
+
+class Sellers(Items):
+    """Who sells it."""
+
+    service = "sellers"
+    template = "/sellers/{product_id}"

@@ -22,13 +22,13 @@ router = APIRouter(route_class=StrictRoute)
 async def product_page(product_id: ProductId, store: Store) -> ProductPage:
     """Everything about a product."""
     async with Composition() as page:
-        product = page.required("product", store.items.product(product_id))
-        price = page.required("price", store.items.price(product_id))
-        availability = page.optional("availability", store.items.availability(product_id))
-        rating = page.optional("rating", store.items.rating(product_id))
-        reviews = page.optional("reviews", store.items.reviews(product_id))
-        related = page.optional("related", store.items.related(product_id))
-        sellers = page.optional("sellers", store.items.sellers(product_id))
+        product = page.required("product", store.product.of(product_id))
+        price = page.required("price", store.price.of(product_id))
+        availability = page.optional("availability", store.availability.of(product_id))
+        rating = page.optional("rating", store.rating.of(product_id))
+        reviews = page.optional("reviews", store.reviews.of(product_id))
+        related = page.optional("related", store.related.of(product_id))
+        sellers = page.optional("sellers", store.sellers.of(product_id))
 
     return ProductPage(
         product=product.value,

@@ -1,11 +1,11 @@
-"""The services behind the page: one, for all seven parts."""
+"""The services behind the page: one for each part, as in a store."""
 
 from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import Depends, Request
 
-from bench.page.items import Items
+from bench.page.items import Prices, Products, Ratings, Relations, Reviews, Sellers, Stock
 
 __all__ = ["Store", "StoreClients"]
 
@@ -14,7 +14,13 @@ __all__ = ["Store", "StoreClients"]
 class StoreClients:
     """A client of each service that this gateway calls."""
 
-    items: Items
+    product: Products
+    price: Prices
+    availability: Stock
+    rating: Ratings
+    reviews: Reviews
+    related: Relations
+    sellers: Sellers
 
 
 async def _store(request: Request) -> StoreClients:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.contenders import OURS, Place
 from bench.upstream.started import upstream
 from tests.processes import ask, free_ports, listens, process
 
@@ -16,18 +17,14 @@ pytestmark = pytest.mark.real
 def page() -> Iterator[str]:
     listen, admin = free_ports(2)
     with upstream(None, ours=True) as behind:
-        env = {
-            "BFF_PAGE__LISTEN": f"127.0.0.1:{listen}",
-            "BFF_PAGE__ADMIN": f"127.0.0.1:{admin}",
-            "BFF_PAGE__UPSTREAMS__ITEMS__INSTANCES": json.dumps([behind.url]),
-        }
+        env = OURS.env(Place(listen, admin, behind.port, Path()))
         with process("-m", "bff_core.cli", "run", "bench.page", env=env):
             listens(listen)
             yield f"http://127.0.0.1:{listen}/page/pojos-in-action"
             assert behind.calls() == 7
 
 
-def test_a_page_has_seven_parts_of_one_upstream(page: str) -> None:
+def test_a_page_has_seven_parts(page: str) -> None:
     status, headers, body = ask(page)
     item = json.loads((Path(__file__).parents[2] / "bench/upstream/item.json").read_bytes())
     parts = ["product", "price", "availability", "rating", "reviews", "related", "sellers"]
