@@ -114,8 +114,7 @@ class Composition:
         work = part.work
         if isinstance(work, Call):
             part.work = None
-            context = self._context
-            part.doing = work.fly(context, min(context.until, part.until), part)
+            part.doing = work.fly(self._context, part.until, part)
         else:
             part.doing = task = self._loop.create_task(self._run(part), name=f"part {part.name}")
             self._tasks.append(task)

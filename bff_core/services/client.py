@@ -48,7 +48,6 @@ class ServiceClient:
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
-        self._tells_principal = self.tells is Tells.PRINCIPAL
 
     def get(
         self,
@@ -68,8 +67,10 @@ class ServiceClient:
 
         Equal calls in flight share one answer: do not change what is in it.
         """
-        endpoint: Endpoint[T] = _endpoint("GET", template, cast("Hashable", returns), rejection_names, hedged)
-        return Call(self.upstream, endpoint, endpoint.template.fill(values, query), tells=self._tells_principal)
+        endpoint: Endpoint[T] = _endpoint(
+            "GET", template, cast("Hashable", returns), rejection_names, hedged, self.tells
+        )
+        return Call(self.upstream, endpoint, endpoint.template.fill(values, query))
 
     def post(
         self, template: str, *, content: BaseModel, returns: type[T], idempotency_key: str | None = None, **values: str
@@ -96,24 +97,26 @@ class ServiceClient:
         key: str | None,
         values: Mapping[str, str],
     ) -> Call[T]:
-        endpoint: Endpoint[T] = _endpoint(method, template, cast("Hashable", returns), None, False)
-        headers: tuple[tuple[bytes, bytes], ...] = ()
-        body = b""
+        endpoint: Endpoint[T] = _endpoint(method, template, cast("Hashable", returns), None, False, self.tells)
+        call = Call(self.upstream, endpoint, endpoint.template.fill(values))
         if content is not None:
-            headers, body = ((b"content-type", b"application/json"),), content.__pydantic_serializer__.to_json(content)
+            call.headers = ((b"content-type", b"application/json"),)
+            call.body = content.__pydantic_serializer__.to_json(content)
         if key is not None:
-            headers = (*headers, (b"idempotency-key", key.encode("ascii")))
-        return Call(self.upstream, endpoint, endpoint.template.fill(values), headers, body, tells=self._tells_principal)
+            call.headers = (*call.headers, (b"idempotency-key", key.encode("ascii")))
+        return call
 
     def download(
         self, template: str, *, media_type: str, if_none_match: str | None, **values: str
     ) -> Call[ReplyStream]:
         """A call whose reply of this ``media_type`` is handed on as it arrives."""
-        endpoint = _download(template, media_type)
+        endpoint = _download(template, media_type, self.tells)
         # servers hand on the white space around a value, and clients must not send it
         tag = (if_none_match or "").strip(" \t").encode("latin-1")
-        headers = ((b"if-none-match", tag),) if tag else ()
-        return Call(self.upstream, endpoint, endpoint.template.fill(values), headers, tells=self._tells_principal)
+        call = Call(self.upstream, endpoint, endpoint.template.fill(values))
+        if tag:
+            call.headers = ((b"if-none-match", tag),)
+        return call
 
 
 def in_bulk(form: str, *, by: str) -> Callable[[Callable[[C, str], Call[T]]], Callable[[C, str], Call[T]]]:
@@ -153,11 +156,18 @@ def connect(clients: type[T], upstreams: Mapping[str, Upstream]) -> T:
 
 @cache
 def _endpoint(
-    method: str, template: str, returns: Hashable, rejection_names: str | None, hedged: bool
+    method: str, template: str, returns: Hashable, rejection_names: str | None, hedged: bool, tells: Tells
 ) -> Endpoint[Any]:
-    return Endpoint(method, Template(template), returns, rejection_names=rejection_names, hedged=hedged)
+    return Endpoint(
+        method,
+        Template(template),
+        returns,
+        rejection_names=rejection_names,
+        hedged=hedged,
+        tells=tells is Tells.PRINCIPAL,
+    )
 
 
 @cache
-def _download(template: str, media_type: str) -> Download:
-    return Download(Template(template), media_type)
+def _download(template: str, media_type: str, tells: Tells) -> Download:
+    return Download(Template(template), media_type, tells=tells is Tells.PRINCIPAL)

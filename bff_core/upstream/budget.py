@@ -13,19 +13,17 @@ _SLICES: Final = 10
 class RetryBudget:
     """Retries and hedges of the last ten seconds are at most ``share`` of the calls of those, or ``floor``."""
 
-    __slots__ = ("_calls", "_floor", "_share", "_spent", "refused", "spent")
+    __slots__ = ("_calls", "_floor", "_share", "_spent", "called", "refused", "spent")
 
     def __init__(self, share: float, floor: int) -> None:
         self._share, self._floor = share, floor
         self._calls = Window(_SECONDS, _SLICES)
+        self.called = self._calls.add
+        """A call was made, at this moment; it pays in."""
         # a slice longer, because what is counted in whole slices must not be forgotten too soon
         self._spent = Window(_SECONDS * (_SLICES + 1) / _SLICES, _SLICES + 1)
         self.spent = self.refused = 0
         """Since the start."""
-
-    def called(self, now: float) -> None:
-        """A call was made; it pays in."""
-        self._calls.add(now)
 
     def withdraw(self, now: float) -> bool:
         """Pay for one more attempt; false where it cannot be afforded."""

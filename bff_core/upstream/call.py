@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from math import isinf
 from time import time
@@ -45,6 +44,7 @@ class Endpoint(Generic[T]):
         "reading",
         "safe",
         "shared",
+        "tells",
         "template",
     )
 
@@ -56,6 +56,7 @@ class Endpoint(Generic[T]):
         *,
         rejection_names: str | None = None,
         hedged: bool = False,
+        tells: bool = False,
     ) -> None:
         self.method = method
         self.template = template
@@ -63,6 +64,8 @@ class Endpoint(Generic[T]):
         self.reading = self.shared = method in _READING
         """Nothing is changed by it, and equal calls may have one answer."""
         self.hedged = hedged
+        self.tells = tells
+        """The upstream is told who asks."""
         self._rejection_names = rejection_names
         self._json: object = None  # headers that were seen to say so
         # of pydantic's core, because its Python face costs a third of a microsecond more
@@ -111,8 +114,8 @@ class Download(Endpoint[ReplyStream]):
 
     __slots__ = ("_media_type",)
 
-    def __init__(self, template: Template, media_type: str) -> None:
-        super().__init__("GET", template, bytes)
+    def __init__(self, template: Template, media_type: str, *, tells: bool = False) -> None:
+        super().__init__("GET", template, bytes, tells=tells)
         self.shared = False  # it is read once, at the pace of one client
         self._media_type = media_type
 
@@ -178,20 +181,19 @@ def _retry_after(value: str | None) -> float | None:
     return min(max(0.0, seconds), _DAY)
 
 
-@dataclass(slots=True, eq=False)  # not frozen, because that makes making one three times as slow
 class Call(Generic[T]):
     """One call, ready to be made: awaiting it makes it, within the deadline of the current request."""
 
-    upstream: "Upstream"
-    endpoint: Endpoint[T]
-    target: str
+    # on the class, because one is made for each call, and most of it stays as it is
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
     gathering: "tuple[Gathering[T], str] | None" = None
     """Where it may be answered together with others, and the name of what it asks for."""
 
-    tells: bool = False
-    """The upstream is told who asks."""
+    def __init__(self, upstream: "Upstream", endpoint: Endpoint[T], target: str) -> None:
+        self.upstream = upstream
+        self.endpoint = endpoint
+        self.target = target
 
     @property
     def repeatable(self) -> bool:

@@ -30,7 +30,8 @@ class Passenger(Protocol):
 class Flight(Generic[T]):
     """The one run of a coroutine that awaits promises, or futures of asyncio, and nothing that asks for a task.
 
-    ``until`` is the latest moment that anyone waits for.
+    ``until`` is the latest moment that anyone waits for. In ``sky`` it is found under ``key`` by those who ask for the
+    same, as long as they may board.
     """
 
     # on the class, because there is one for each call, and most of it stays as it is
@@ -48,14 +49,18 @@ class Flight(Generic[T]):
     _sky: dict[Hashable, "Flight[Any]"] | None = None
     _key: Hashable = None
 
-    def __init__(self, passenger: Passenger, until: float) -> None:
+    def __init__(
+        self,
+        passenger: Passenger,
+        until: float,
+        sky: dict[Hashable, "Flight[Any]"] | None = None,
+        key: Hashable = None,
+    ) -> None:
         self._passenger: Passenger | None = passenger
         self.until = until
-
-    def enter(self, sky: dict[Hashable, "Flight[Any]"], key: Hashable) -> None:
-        """Be found in ``sky`` by those who ask for the same, as long as they may board."""
-        self._sky, self._key = sky, key
-        sky[key] = self
+        if sky is not None:
+            self._sky, self._key = sky, key
+            sky[key] = self
 
     def start(self, life: Coroutine[Any, Any, T]) -> None:
         """Run it until the first promise. Passengers hear of its end, perhaps before this returns."""
@@ -141,7 +146,8 @@ class Flight(Generic[T]):
         self.done = True
         self._waiting = None
         if self._sky is not None:
-            self._disappear()
+            del self._sky[self._key]
+            self._sky = None
         passenger, self._passenger = self._passenger, None  # or whoever keeps us and is told by us is a cycle
         if passenger is not None:
             passenger.landed(self)

@@ -1,4 +1,4 @@
-"""A second attempt beside one that takes long: the first success wins, and the other is given up."""
+"""A second attempt beside a call that takes long: the first success wins, and the other is given up."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -20,14 +20,22 @@ class Race(Promise[T]):
     and waits for nothing; one that fails later waits for the second, and where both have failed, it is told.
     """
 
-    def __init__(self, attempt: Callable[[], Coroutine[Any, Any, T]], after: float, afford: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        first: Coroutine[Any, Any, T],
+        second: Callable[[], Coroutine[Any, Any, T]],
+        after: float,
+        afford: Callable[[], bool],
+    ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop, self._give_up)
-        self._attempt, self._afford = attempt, afford
+        self._second, self._afford = second, afford
         self._flying: list[Flight[T]] = []
         self._failure: BaseException | None = None
-        self._start()
-        self._timer = None if self.done else loop.call_later(after, self._hedge)
+        self._timer: asyncio.TimerHandle | None = None
+        self._start(first)
+        if not self.done:
+            self._timer = loop.call_later(after, self._hedge)
 
     def landed(self, flight: Flight[T]) -> None:
         """See ``flight.Passenger``."""
@@ -44,20 +52,20 @@ class Race(Promise[T]):
 
     def _hedge(self) -> None:
         if self._flying and self._afford():
-            self._start()
+            self._start(self._second())
 
-    def _start(self) -> None:
+    def _start(self, life: Coroutine[Any, Any, T]) -> None:
         flight: Flight[T] = Flight(self, inf)
         self._flying.append(flight)
-        flight.start(self._attempt())
+        flight.start(life)
 
     def _give_up(self) -> None:
         self._failure = None
         self._end()
 
     def _end(self) -> None:
-        if (timer := getattr(self, "_timer", None)) is not None:
-            timer.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         flying, self._flying = self._flying, []
         for flight in flying:
             flight.leave(self)

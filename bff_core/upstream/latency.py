@@ -15,16 +15,18 @@ __all__ = ["Latency"]
 _ENOUGH: Final = 20  # answers
 _SECONDS: Final = 10
 _REFRESH: Final = 0.25  # seconds
+_SOON: Final = 0.01  # seconds, while too few are known
 _STEPS: Final = 8  # to twice as long
 _SHORTEST: Final = 2**-14  # seconds, about 0.06 ms
-_COUNTERS: Final = 20 * _STEPS  # up to a minute
+_LONGEST: Final = 2**6  # seconds
+_COUNTERS: Final = (14 + 6) * _STEPS
 _OFFSET: Final = 14 * _STEPS
 
 
 class Latency:
     """Live percentiles of one upstream's answers, in seconds; ``None`` while fewer than 20 are known."""
 
-    __slots__ = ("_counters", "_end", "_known", "_p50", "_p95", "_p99", "_past", "_refresh_at", "_upstream")
+    __slots__ = ("_counters", "_end", "_p50", "_p95", "_p99", "_past", "_refresh_at", "_upstream")
 
     def __init__(self, upstream: str) -> None:
         self._upstream = upstream
@@ -34,7 +36,6 @@ class Latency:
         self._p50: float | None = None
         self._p95: float | None = None
         self._p99: float | None = None
-        self._known = 0
 
     def admit(self, left: float, now: float) -> None:
         """Refuse what cannot be answered within ``left`` seconds: ``DeadlinePassed``."""
@@ -49,11 +50,10 @@ class Latency:
         """It answered, after ``ran`` seconds."""
         if now >= self._end:
             self._turn(now)
-        step = int(log2(ran) * _STEPS + _OFFSET) if ran > _SHORTEST else 0
-        self._counters[step if step < _COUNTERS else -1] += 1
-        if self._known < _ENOUGH:  # known soon, and not only when it is time again
-            self._known += 1
-            self._refresh_at = -inf
+        if _SHORTEST < ran < _LONGEST:
+            self._counters[int(log2(ran) * _STEPS + _OFFSET)] += 1
+        else:
+            self._counters[0 if ran < 1 else -1] += 1
 
     def p50(self, now: float) -> float | None:
         """Half of the answers of the last ten seconds took longer."""
@@ -85,12 +85,13 @@ class Latency:
     def _refresh(self, now: float) -> None:
         if now >= self._end:
             self._turn(now)
-        self._refresh_at = now + _REFRESH
         counts = [sum(column) for column in zip(self._counters, *self._past, strict=True)]
-        self._known = known = sum(counts)
+        known = sum(counts)
         if known < _ENOUGH:
             self._p50 = self._p95 = None
+            self._refresh_at = now + _SOON
             return
+        self._refresh_at = now + _REFRESH
         self._p50, self._p95, self._p99 = (_upper_end(counts, share * known) for share in (0.5, 0.95, 0.99))
 
 

@@ -29,11 +29,11 @@ class Tally:
         self.last_failure: str | None = None
         self.last_failure_at: str | None = None
 
-    def record(self, verdict: Verdict, failure: Exception | None) -> None:
+    def record(self, verdict: Verdict, failure: BaseException | None) -> None:
         """An attempt has ended, however it ended."""
         self._by_verdict[verdict] += 1
         if verdict is not _SUCCESS and verdict.counts_as == "failure":
-            self.last_failure = str(failure or "stopped after too long")
+            self.last_failure = str(failure) or "stopped after too long"
             self.last_failure_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def refuse(self, reason: Reason) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Hashable
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from bff_core.context import RequestContext
@@ -52,6 +53,7 @@ class Upstream:
         self.tally = Tally()
         self._wire, self._timeout, self._max_reply = wire, settings.timeout, settings.max_reply
         self._always = HeaderLines.of((b"user-agent", agent.encode("ascii")), (b"accept", b"application/json")).encoded
+        self._coalesce, self._hedge = settings.coalesce, settings.hedge.enabled
         self._in_the_air: dict[Hashable, Flight[Any]] = {}
         self._moments: Moments | None = None
 
@@ -59,18 +61,23 @@ class Upstream:
         """Make a call, or board an equal one. See ``Call.fly``."""
         endpoint = call.endpoint
         flight: Flight[T]
-        if endpoint.shared and self.settings.coalesce:
-            key = (endpoint, call.target, call.headers, context.principal if call.tells else None)
+        if endpoint.shared and self._coalesce:
+            key = (endpoint, call.target, call.headers, context.principal if endpoint.tells else None)
             equal = self._in_the_air.get(key)
             if equal is not None:
                 equal.board(passenger, until)
                 self.tally.joined += 1
                 return equal
-            flight = Flight(passenger, until)
-            flight.enter(self._in_the_air, key)
+            flight = Flight(passenger, until, self._in_the_air, key)
         else:
             flight = Flight(passenger, until)
-        flight.start(self._life(call, context, flight))
+        if call.gathering is not None:
+            life = self._gathered(call, context, flight)
+        elif endpoint.hedged or self._hedge:
+            life = self._hedged(call, context, flight)
+        else:
+            life = self._life(call, context, flight)
+        flight.start(life)
         return flight
 
     def moments(self, loop: asyncio.AbstractEventLoop) -> Moments:
@@ -100,80 +107,88 @@ class Upstream:
             "last_failure_at": self.tally.last_failure_at,
         }
 
-    async def _life(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
-        """One attempt, or two side by side, and perhaps again.
+    async def _life(self, call: Call[T], context: RequestContext, flight: Flight[T], *, once: bool = False) -> T:
+        """Admit, pick, send, read, record, and perhaps again, unless ``once``.
 
         An equal call in flight was joined before this, because it has a life already.
         """
-        if call.gathering is not None:
-            gathering, one = call.gathering
-            found: Any = await gathering.seat(one, context, flight.until, context.principal if call.tells else None)
-            if found is not ALONE:
-                return found  # type: ignore[no-any-return]  # its own kind of thing
         clock = asyncio.get_running_loop().time
-        self.budget.called(clock())
+        endpoint = call.endpoint
         retries: Retries | None = None
+        start = clock()
+        self.budget.called(start)
         while True:
+            probe = self._admit(flight.until - start, start)
             try:
-                if call.endpoint.safe and (call.endpoint.hedged or self.settings.hedge.enabled):
-                    return await self._hedged(call, context, flight)
-                return await self._attempt(call, context, flight)
-            except GatewayError as error:
-                if not self._worth_repeating(call, flight, error):
+                instance = flight.last = self.balancer.pick(flight.last)
+                until = start + self._timeout
+                request = self._request(call, context, (min(flight.until, until)) - start)
+                flight.committed = not endpoint.reading
+                reply = await endpoint.attempt(
+                    self._wire, instance, request, until=until, deadline=flight.until, max_body=self._max_reply
+                )
+                answer = endpoint.read(instance, reply)
+            except BaseException as error:  # a bug of ours and cancellation too
+                now = clock()
+                verdict = self._record(error, start, now, probe=probe)
+                if once or not self._worth_repeating(call, flight, verdict, error):
                     raise
                 retries = retries or Retries(self.settings.retry, self.budget)
-                if not await retries.again(left=flight.until - clock(), retry_after=error.retry_after):
+                after = error.retry_after if isinstance(error, GatewayError) else None
+                if not await retries.again(left=flight.until - now, retry_after=after):
                     raise
                 self.tally.retried += 1
+                start = clock()
+            else:
+                self._record(None, start, clock(), probe=probe)
+                return answer
 
-    async def _attempt(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
-        """Admit, pick, send, read, record."""
-        clock = asyncio.get_running_loop().time
-        start = clock()
+    def _admit(self, left: float, now: float) -> bool:
+        """Let an attempt in that has ``left`` seconds, and say whether it is the circuit's probe."""
         try:
-            self.latency.admit(flight.until - start, start)
+            self.latency.admit(left, now)
             self.bulkhead.admit()
-            probe = self.circuit.admit(start)  # last, because it may hand out the only probe
+            probe = self.circuit.admit(now)  # last, because it may hand out the only one
         except GatewayError as refusal:
             self.tally.refuse(refusal.reason)
             raise
         self.bulkhead.enter()
-        verdict, failure = _OURS, None  # until something better, or worse, is learnt
-        try:
-            instance = flight.last = self.balancer.pick(flight.last)
-            until = start + self._timeout
-            request = self._request(call, context, left=min(until, flight.until) - start)
-            flight.committed = not call.endpoint.reading
-            reply = await call.endpoint.attempt(
-                self._wire, instance, request, until=until, deadline=flight.until, max_body=self._max_reply
-            )
-            answer = call.endpoint.read(instance, reply)
+        return probe
+
+    def _record(self, error: BaseException | None, start: float, now: float, *, probe: bool) -> Verdict:
+        """What became of an attempt that was let in, told to everyone who learns from it."""
+        ran = now - start
+        self.bulkhead.leave()
+        if error is None:
             verdict = _SUCCESS
-            return answer
-        except GatewayError as error:
-            verdict, failure = judge(error), error
-            raise
-        except asyncio.CancelledError:
-            verdict = self._stopped(clock() - start, start)
-            raise
-        finally:  # success, failure, a bug of ours and cancellation alike
-            now = clock()
-            ran = now - start
-            self.bulkhead.leave()
-            self.circuit.record(verdict, ran, now, probe=probe)
-            if verdict is _SUCCESS:
-                self.latency.record(ran, now)
-                self.bulkhead.answered(ran)
-            self.tally.record(verdict, failure)
-            del failure  # or it keeps its traceback, and that this frame, until the collector comes
+            self.latency.record(ran, now)
+            self.bulkhead.answered(ran)
+        elif isinstance(error, asyncio.CancelledError):
+            verdict = self._stopped(ran, now)
+        else:
+            verdict = judge(error)
+        self.circuit.record(verdict, ran, now, probe=probe)
+        self.tally.record(verdict, error)
+        return verdict
+
+    async def _gathered(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
+        """Answered together with others, where there are others."""
+        assert call.gathering is not None
+        gathering, one = call.gathering
+        found: Any = await gathering.seat(
+            one, context, flight.until, context.principal if call.endpoint.tells else None
+        )
+        if found is not ALONE:
+            return found  # type: ignore[no-any-return]  # its own kind of thing
+        return await (self._hedged if call.endpoint.hedged or self._hedge else self._life)(call, context, flight)
 
     async def _hedged(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
-        """The same, and a second attempt beside it when it takes longer than 95 % of the answers of late."""
+        """One life, and a second attempt beside it when it takes longer than 95 % of the answers of late."""
         p95 = self.latency.p95(asyncio.get_running_loop().time())
-        if p95 is None:
-            return await self._attempt(call, context, flight)
-        after = max(p95, self.settings.hedge.soonest)
-        return await Race(lambda: self._attempt(call, context, flight), after, self._can_hedge)
+        if p95 is None or not call.endpoint.safe:
+            return await self._life(call, context, flight)
+        first, second = self._life(call, context, flight), partial(self._life, call, context, flight, once=True)
+        return await Race(first, second, max(p95, self.settings.hedge.soonest), self._can_hedge)
 
     def _can_hedge(self) -> bool:
         if self.circuit.state is not State.CLOSED or self.bulkhead.half_full:
@@ -183,11 +198,12 @@ class Upstream:
         self.tally.hedged += 1
         return True
 
-    def _worth_repeating(self, call: Call[Any], flight: Flight[Any], error: GatewayError) -> bool:
+    def _worth_repeating(self, call: Call[Any], flight: Flight[Any], verdict: Verdict, error: BaseException) -> bool:
         """Safe and useful. Whether it can be afforded is seen last."""
         return (
-            judge(error).repeatable
+            verdict.repeatable
             and call.repeatable
+            and isinstance(error, GatewayError)  # and not a cancellation
             and self.circuit.state is State.CLOSED  # a probe proves enough, and an open circuit refuses
             and not flight.deserted
         )
@@ -197,7 +213,7 @@ class Upstream:
         usual = self.latency.last_p99(now)
         return Verdict.FAILURE if ran > max(_HASTY, self._timeout / 2 if usual is None else usual) else Verdict.OURS
 
-    def _request(self, call: Call[T], context: RequestContext, *, left: float) -> Request:
+    def _request(self, call: Call[T], context: RequestContext, left: float) -> Request:
         told = context.told
         if told is None:
             told = _tell(context)

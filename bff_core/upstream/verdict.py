@@ -5,7 +5,6 @@ from enum import Enum
 from bff_core.errors import (
     BadReply,
     BadStatus,
-    GatewayError,
     InvalidRequest,
     NotFound,
     Throttled,
@@ -37,7 +36,7 @@ class Verdict(Enum):
         self.repeatable = repeatable
 
 
-def judge(error: GatewayError) -> Verdict:
+def judge(error: BaseException) -> Verdict:
     """The verdict on an attempt that ended with ``error``."""
     match error:
         case NotFound() | InvalidRequest():

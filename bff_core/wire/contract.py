@@ -5,8 +5,8 @@ deadlines of pages are the caller's. Moments (``until``) are seconds of the runn
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 from bff_core.wire.header_lines import NO_HEADERS
@@ -18,21 +18,14 @@ MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
 """What a wire takes for the head of a reply; more is a bad reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(NamedTuple):
     """One address of an upstream. Where ``scheme`` is ``unix``, ``host`` is the path of a socket."""
 
+    # a tuple, because every call looks for the connections of its instance, and its hash is worked out in C
     upstream: str
     scheme: str
     host: str
     port: int
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.upstream, self.scheme, self.host, self.port)))
-
-    def __hash__(self) -> int:
-        return self._hash  # worked out once, because every call looks for the connections of its instance
 
     @classmethod
     def parse(cls, upstream: str, url: str) -> "Instance":

@@ -155,8 +155,7 @@ async def test_it_is_found_by_those_who_ask_for_the_same_until_it_has_landed_or_
     sky: dict[Hashable, Flight[Any]] = {}
     for end in ("landed", "given up"):
         wait, passenger = promise(), Waiting()
-        flight: Flight[Any] = Flight(passenger, inf)
-        flight.enter(sky, "key")
+        flight: Flight[Any] = Flight(passenger, inf, sky, "key")
         flight.start(_wait(wait))
         assert sky == {"key": flight}
         if end == "landed":

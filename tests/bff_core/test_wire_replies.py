@@ -5,7 +5,6 @@ import gzip
 import tracemalloc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import replace
 
 import pytest
 import uvloop
@@ -169,7 +168,7 @@ async def test_a_plain_port_that_is_asked_for_tls_is_unreachable() -> None:
 
     async with RawServer(plain) as server, open_wire() as wire:
         with pytest.raises(Unreachable):
-            await wire.send(replace(server.instance, scheme="https"), GET, until=after(5), max_body=10)
+            await wire.send(server.instance._replace(scheme="https"), GET, until=after(5), max_body=10)
 
 
 async def test_a_tls_handshake_that_never_answers_is_given_up_in_time() -> None:
@@ -178,7 +177,7 @@ async def test_a_tls_handshake_that_never_answers_is_given_up_in_time() -> None:
 
     async with RawServer(silent) as server, open_wire() as wire:
         with pytest.raises(TimedOut):
-            await wire.send(replace(server.instance, scheme="https"), GET, until=after(0.1), max_body=10)
+            await wire.send(server.instance._replace(scheme="https"), GET, until=after(0.1), max_body=10)
 
 
 async def test_hints_before_a_reply_do_not_hide_it() -> None:

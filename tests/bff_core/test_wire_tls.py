@@ -6,7 +6,6 @@ import socket
 import ssl
 import warnings
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -149,7 +148,7 @@ async def never(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 async def test_a_handshake_that_hangs_is_given_up_in_time_and_leaves_room(ours: Terms) -> None:
     async with RawServer(never) as hanging, open_wire(connections=1, terms=ours) as wire:
-        instance = replace(hanging.instance, scheme="https")
+        instance = hanging.instance._replace(scheme="https")
         for _ in range(2):
             until = after(0.1)
             with pytest.raises(TimedOut):
