@@ -7,11 +7,16 @@ from time import perf_counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+GONE = "demo.gone"  # the ASGI extension under which a server says when its caller hung up
+
 logger = logging.getLogger("demo.access")
 
 
 class AccessLog:
-    """An app that also logs each request at INFO, with status null when nobody answered."""
+    """An app that also logs each request at INFO, with status null when nobody answered.
+
+    ``gone_after`` is how long its caller stayed, in seconds, where it hung up before the answer.
+    """
 
     def __init__(self, name: str, app: ASGIApp) -> None:
         self._name, self._app = name, app
@@ -30,9 +35,10 @@ class AccessLog:
         try:
             await self._app(scope, receive, watched)
         finally:
-            logger.info(self._line(scope, status, perf_counter() - start))
+            logger.info(self._line(scope, status, start, perf_counter()))
 
-    def _line(self, scope: Scope, status: int | None, seconds: float) -> str:
+    def _line(self, scope: Scope, status: int | None, start: float, now: float) -> str:
+        gone = scope.get("extensions", {}).get(GONE, lambda: None)()
         return json.dumps(
             {
                 "service": self._name,
@@ -40,7 +46,8 @@ class AccessLog:
                 "path": scope["path"],
                 "query": scope["query_string"].decode("latin-1"),
                 "status": status,
-                "seconds": round(seconds, 6),
+                "seconds": round(now - start, 6),
+                "gone_after": gone and round(gone - start, 6),
                 "x-request-id": Headers(scope=scope).get("x-request-id"),
             }
         )

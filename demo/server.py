@@ -5,21 +5,30 @@ import signal
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from time import perf_counter
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from demo.access_log import GONE
 from demo.fault import ABORT, hang_up
 
 
 class AbortableProtocol(HttpToolsProtocol):
-    """HTTP as uvicorn speaks it, with a way for the app to drop the connection unanswered."""
+    """HTTP as uvicorn speaks it; the app may drop the connection unanswered, and ask when its caller has."""
+
+    gone: float | None = None
 
     def on_message_begin(self) -> None:
-        """Offer the abort to the app that will see this request."""
+        """Offer both to the app that will see this request."""
         super().on_message_begin()
-        self.scope["extensions"] = {ABORT: self.transport.abort}  # type: ignore[dict-item]
+        self.scope["extensions"] = {ABORT: self.transport.abort, GONE: lambda: self.gone}  # type: ignore[dict-item]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The caller is gone, or was dropped."""
+        self.gone = perf_counter()
+        super().connection_lost(exc)
 
 
 class QuietServer(uvicorn.Server):
