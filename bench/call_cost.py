@@ -1,4 +1,7 @@
-"""What a call costs in this process, bare and through all policies: ``python -m bench.call_cost URL CALLS ROUNDS``.
+"""What a call costs in this process: ``python -m bench.call_cost URL CALLS ROUNDS``.
+
+Three ways: the bare wire, which sends what was written before and reads what comes back; a typed call without any
+policy, made, written, flown and awaited; and the same with the default policies.
 
 It prints a list with one object for each turn, in JSON. A process of its own, so that it can be pinned, and holds
 nothing but what it measures.
@@ -12,7 +15,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from time import perf_counter, process_time
-from typing import Final
+from typing import Final, TypeVar
 
 import uvloop
 
@@ -22,11 +25,13 @@ from bench.rounds import in_turn
 from bff_core.context import RequestContext, enter, leave
 from bff_core.server import collector
 from bff_core.settings import UpstreamSettings
-from bff_core.upstream import Upstream
+from bff_core.upstream import Call, Flight, Passenger, Upstream
 from bff_core.wire import Instance, Request, Wire
 from bff_core.wire.http1 import Http1Wire
 
 __all__ = ["Turn", "main"]
+
+T = TypeVar("T")
 
 _WARM_UP: Final = 2000  # calls
 _DEADLINE: Final = 3600.0  # seconds; beyond the end of every turn
@@ -46,7 +51,26 @@ class Turn:
 Way = Callable[[int], Awaitable[None]]
 
 
-async def _through_policies(items: Items, calls: int) -> None:
+class _Unprotected(Upstream):
+    """Without a policy: nothing is joined, refused, counted, or tried again."""
+
+    def fly(
+        self, call: Call[T], context: RequestContext, until: float, passenger: Passenger, clock: Callable[[], float]
+    ) -> Flight[T]:
+        flight: Flight[T] = Flight(passenger, until, clock)
+        flight.start(self._life(call, context, flight))
+        return flight
+
+    async def _life(self, call: Call[T], context: RequestContext, flight: Flight[T], *, once: bool = False) -> T:  # noqa: ARG002
+        until = flight.clock() + self._timeout
+        instance = self.balancer.instances[0]
+        request = self._request(call, context, self._timeout)
+        return call.endpoint.read(
+            instance, await call.endpoint.attempt(self._wire, instance, request, until, until, self._max_reply)
+        )
+
+
+async def _typed(items: Items, calls: int) -> None:
     """As a page makes them: within a request that has a deadline."""
     now = asyncio.get_running_loop().time()
     token = enter(RequestContext(request_id="4bf92f3577b34da6", started=now, until=now + _DEADLINE))
@@ -64,17 +88,13 @@ async def _bare(items: Items, wire: Wire, instance: Instance, request: Request, 
 
 
 async def _ways(url: str, wire: Wire, body: bytes) -> dict[str, Way]:
-    """Both, over this wire."""
-    memory = MemoryWire(body)
-    await _items(url, memory).of("n-0")
+    """All of them, over this wire."""
+    memory, settings = MemoryWire(body), UpstreamSettings(instances=[url])
+    await Products(Upstream("product", settings, memory, agent=_AGENT)).of("n-0")
     assert memory.asked
-    items = _items(url, wire)
-    bare = partial(_bare, items, wire, Instance.parse("items", url), memory.asked)
-    return {"bare": bare, "policies": partial(_through_policies, items)}
-
-
-def _items(url: str, wire: Wire) -> Items:
-    return Products(Upstream("items", UpstreamSettings(instances=[url]), wire, agent=_AGENT))
+    items, unprotected = (Products(kind("product", settings, wire, agent=_AGENT)) for kind in (Upstream, _Unprotected))
+    bare = partial(_bare, items, wire, Instance.parse("product", url), memory.asked)
+    return {"bare": bare, "typed": partial(_typed, unprotected), "policies": partial(_typed, items)}
 
 
 async def _turn(wire: str, way: str, call: Way, calls: int) -> Turn:

@@ -1,4 +1,4 @@
-"""What the policies add to a call: typed calls against the bare wire, with a network and without one."""
+"""What a call costs above the bare wire, and how much of it is policies, with a network and without one."""
 
 import json
 import subprocess
@@ -26,7 +26,7 @@ def measure(plan: Plan) -> Report:
     calls = max(1000, round(plan.seconds * _CALLS_A_SECOND))
     with (
         upstream(plan.cores.load) as behind,
-        plan.console.status(f"{plan.rounds} rounds of {calls:,} calls, four ways"),
+        plan.console.status(f"{plan.rounds} rounds of {calls:,} calls, six ways"),
     ):
         words = [sys.executable, "-m", "bench.call_cost", behind.url, str(calls), str(plan.rounds)]
         done = subprocess.run(
@@ -40,26 +40,32 @@ def measure(plan: Plan) -> Report:
 def report(turns: Sequence[dict[str, Any]], notes: Sequence[str]) -> Report:
     """A row for each wire and kind of time; ``turns`` are those of ``bench.call_cost``, whole rounds of them."""
     rows = [_row(turns, wire, time) for wire in ("network", "memory") for time in ("cpu", "wall")]
-    headings = ["us_per_call", "bare wire", "all policies", "added", "aim"]
+    headings = ["us_per_call", "bare wire", "typed", "all policies", "over the wire", "aim", "policies alone"]
     # without a network, because its noise is as large as what is added
-    summary = {"us_per_call": rounded(_added(turns, "memory", "cpu").median)}
+    summary = {
+        "us_per_call": rounded(_added(turns, "memory", "cpu", "bare").median),
+        "us_of_policies": rounded(_added(turns, "memory", "cpu", "typed").median),
+    }
     return Report("What the policies add to a call", headings, rows, summary, {"turns": list(turns)}, list(notes))
 
 
 def _row(turns: Sequence[dict[str, Any]], wire: str, time: str) -> list[str]:
-    added = _added(turns, wire, time)
     return [
         f"{wire}, {time}",
-        figure(spread(_of(turns, wire, "bare", time)).median),
-        figure(spread(_of(turns, wire, "policies", time)).median),
-        f"{figure(added.median)} ({figure(added.min)}..{figure(added.max)})",
+        *(figure(spread(_of(turns, wire, way, time)).median) for way in ("bare", "typed", "policies")),
+        _said(_added(turns, wire, time, "bare")),
         "≤ 4" if time == "cpu" else "",
+        _said(_added(turns, wire, time, "typed")),
     ]
 
 
-def _added(turns: Sequence[dict[str, Any]], wire: str, time: str) -> Spread:
-    """What the policies cost above the bare wire, round by round."""
-    both = zip(_of(turns, wire, "policies", time), _of(turns, wire, "bare", time), strict=True)
+def _said(added: Spread) -> str:
+    return f"{figure(added.median)} ({figure(added.min)}..{figure(added.max)})"
+
+
+def _added(turns: Sequence[dict[str, Any]], wire: str, time: str, way: str) -> Spread:
+    """What calls with all policies cost above that way, round by round."""
+    both = zip(_of(turns, wire, "policies", time), _of(turns, wire, way, time), strict=True)
     return spread([dear - cheap for dear, cheap in both])
 
 

@@ -37,6 +37,7 @@ class Composition:
     def __init__(self, context: RequestContext | None = None) -> None:
         self._context = context or current()
         self._loop = asyncio.get_running_loop()
+        self._clock = self._loop.time
         self._stop = self._context.started + (self._context.until - self._context.started) * _SHARE_FOR_WAITING
         self._parts: dict[str, Part[Any]] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -62,7 +63,7 @@ class Composition:
         self, name: str, work: Awaitable[Any], *, within: float | None = None, default: Any = None
     ) -> Part[Any]:
         """A part that the page can lose. It has ``within`` seconds, by default half of what the page has left."""
-        now = self._loop.time()
+        now = self._clock()
         until = self._stop if isinf(self._stop) else now + (self._stop - now) / 2
         if within is not None:
             until = min(now + within, self._stop)
@@ -114,7 +115,7 @@ class Composition:
         work = part.work
         if isinstance(work, Call):
             part.work = None
-            part.doing = work.fly(self._context, part.until, part)
+            part.doing = work.fly(self._context, part.until, part, self._clock)
         else:
             part.doing = task = self._loop.create_task(self._run(part), name=f"part {part.name}")
             self._tasks.append(task)

@@ -81,8 +81,13 @@ class _Tour(Generic[T]):
         for seat in self._seats:
             seat.tour = self
         until = max(seat.until for seat in self._seats)
-        call = self._form(list(dict.fromkeys(seat.one for seat in self._seats)))
-        self._flight = call.fly(self._seats[0].context, until, self)
+        try:
+            call = self._form(list(dict.fromkeys(seat.one for seat in self._seats)))
+        except Exception as error:  # noqa: BLE001  raised again by everyone who waits
+            for seat in self._seats:
+                seat.break_(error)
+            return
+        self._flight = call.fly(self._seats[0].context, until, self, self._seats[0].loop.time)
 
     def left(self) -> None:
         """One of them waits no more."""

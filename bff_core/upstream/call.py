@@ -77,7 +77,6 @@ class Endpoint(Generic[T]):
         wire: Wire,
         instance: Instance,
         request: Request,
-        *,
         until: float,
         deadline: float,  # noqa: ARG002  matters to what takes longer than its head
         max_body: int,
@@ -120,7 +119,7 @@ class Download(Endpoint[ReplyStream]):
         self._media_type = media_type
 
     async def attempt(
-        self, wire: Wire, instance: Instance, request: Request, *, until: float, deadline: float, max_body: int
+        self, wire: Wire, instance: Instance, request: Request, until: float, deadline: float, max_body: int
     ) -> ReplyStream:
         """The head of the reply; whoever gets it closes it. Its body has until ``deadline``."""
         body_until = until if isinf(deadline) else deadline  # a client may read more slowly than a service answers
@@ -200,11 +199,11 @@ class Call(Generic[T]):
         """It may be sent twice: its method says so, or a key by which the upstream knows it again."""
         return self.endpoint.safe or any(name == b"idempotency-key" for name, _ in self.headers)
 
-    def fly(self, context: RequestContext, until: float, passenger: Passenger) -> Flight[T]:
+    def fly(self, context: RequestContext, until: float, passenger: Passenger, clock: Callable[[], float]) -> Flight[T]:
         """Make it for the request ``context``, or board an equal call. ``passenger``, who waits at most ``until``,
-        hears of its end, perhaps before this returns.
+        hears of its end, perhaps before this returns. ``clock`` is that of the running loop.
         """
-        return self.upstream.fly(self, context, until, passenger)
+        return self.upstream.fly(self, context, until, passenger, clock)
 
     def __await__(self) -> Generator[Any, None, T]:
         context = current()
@@ -223,7 +222,7 @@ class _Waiter(Promise[T]):
 
     def wait_for(self, call: Call[T], context: RequestContext) -> None:
         """Make the call."""
-        flight = call.fly(context, context.until, self)
+        flight = call.fly(context, context.until, self, self.loop.time)
         if not self.done:
             self._flight = flight
             call.upstream.moments(self.loop).at(context.until, self._too_late)

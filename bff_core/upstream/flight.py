@@ -6,7 +6,7 @@ Equal calls board a flight that is in the air; each leaves alone, and with the l
 """
 
 import asyncio
-from collections.abc import Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from contextvars import copy_context
 from copy import copy
 from typing import Any, Generic, Protocol, TypeVar
@@ -53,11 +53,13 @@ class Flight(Generic[T]):
         self,
         passenger: Passenger,
         until: float,
+        clock: Callable[[], float],
         sky: dict[Hashable, "Flight[Any]"] | None = None,
         key: Hashable = None,
     ) -> None:
         self._passenger: Passenger | None = passenger
         self.until = until
+        self.clock = clock
         if sky is not None:
             self._sky, self._key = sky, key
             sky[key] = self

@@ -55,7 +55,7 @@ class Race(Promise[T]):
             self._start(self._second())
 
     def _start(self, life: Coroutine[Any, Any, T]) -> None:
-        flight: Flight[T] = Flight(self, inf)
+        flight: Flight[T] = Flight(self, inf, self.loop.time)
         self._flying.append(flight)
         flight.start(life)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -57,7 +57,9 @@ class Upstream:
         self._in_the_air: dict[Hashable, Flight[Any]] = {}
         self._moments: Moments | None = None
 
-    def fly(self, call: Call[T], context: RequestContext, until: float, passenger: Passenger) -> Flight[T]:
+    def fly(
+        self, call: Call[T], context: RequestContext, until: float, passenger: Passenger, clock: Callable[[], float]
+    ) -> Flight[T]:
         """Make a call, or board an equal one. See ``Call.fly``."""
         endpoint = call.endpoint
         flight: Flight[T]
@@ -68,9 +70,9 @@ class Upstream:
                 equal.board(passenger, until)
                 self.tally.joined += 1
                 return equal
-            flight = Flight(passenger, until, self._in_the_air, key)
+            flight = Flight(passenger, until, clock, self._in_the_air, key)
         else:
-            flight = Flight(passenger, until)
+            flight = Flight(passenger, until, clock)
         if call.gathering is not None:
             life = self._gathered(call, context, flight)
         elif endpoint.hedged or self._hedge:
@@ -112,7 +114,7 @@ class Upstream:
 
         An equal call in flight was joined before this, because it has a life already.
         """
-        clock = asyncio.get_running_loop().time
+        clock = flight.clock
         endpoint = call.endpoint
         retries: Retries | None = None
         start = clock()
@@ -124,9 +126,7 @@ class Upstream:
                 until = start + self._timeout
                 request = self._request(call, context, (min(flight.until, until)) - start)
                 flight.committed = not endpoint.reading
-                reply = await endpoint.attempt(
-                    self._wire, instance, request, until=until, deadline=flight.until, max_body=self._max_reply
-                )
+                reply = await endpoint.attempt(self._wire, instance, request, until, flight.until, self._max_reply)
                 answer = endpoint.read(instance, reply)
             except BaseException as error:  # a bug of ours and cancellation too
                 now = clock()
@@ -184,16 +184,16 @@ class Upstream:
 
     async def _hedged(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
         """One life, and a second attempt beside it when it takes longer than 95 % of the answers of late."""
-        p95 = self.latency.p95(asyncio.get_running_loop().time())
+        p95 = self.latency.p95(flight.clock())
         if p95 is None or not call.endpoint.safe:
             return await self._life(call, context, flight)
         first, second = self._life(call, context, flight), partial(self._life, call, context, flight, once=True)
-        return await Race(first, second, max(p95, self.settings.hedge.soonest), self._can_hedge)
+        return await Race(first, second, max(p95, self.settings.hedge.soonest), partial(self._can_hedge, flight.clock))
 
-    def _can_hedge(self) -> bool:
+    def _can_hedge(self, clock: Callable[[], float]) -> bool:
         if self.circuit.state is not State.CLOSED or self.bulkhead.half_full:
             return False
-        if not self.budget.withdraw(asyncio.get_running_loop().time()):
+        if not self.budget.withdraw(clock()):
             return False
         self.tally.hedged += 1
         return True

@@ -105,19 +105,19 @@ TURNS = [
     {"wire": wire, "way": way, "cpu": cpu + lag, "wall": cpu + lag + 1}
     for lag in (0.0, 50.0, 1.0)
     for wire, added in (("network", 4.0), ("memory", 3.0625))
-    for way, cpu in (("bare", 10.0), ("policies", 10.0 + added))
+    for way, cpu in (("bare", 10.0), ("typed", 12.0), ("policies", 10.0 + added))
 ]
 
 
 def test_what_policies_add_is_the_difference_of_one_round() -> None:
     rows = policies.report(TURNS, []).rows
 
-    assert rows[0] == ["network, cpu", "11.0", "15.0", "4.00 (4.00..4.00)", "≤ 4"]
-    assert rows[3] == ["memory, wall", "12.0", "15.1", "3.06 (3.06..3.06)", ""]
+    assert rows[0] == ["network, cpu", "11.0", "13.0", "15.0", "4.00 (4.00..4.00)", "≤ 4", "2.00 (2.00..2.00)"]
+    assert rows[3] == ["memory, wall", "12.0", "14.0", "15.1", "3.06 (3.06..3.06)", "", "1.06 (1.06..1.06)"]
 
 
 def test_what_policies_add_is_told_of_cpu_and_without_the_noise_of_a_network() -> None:
-    assert policies.report(TURNS, []).summary == {"us_per_call": 3.062}
+    assert policies.report(TURNS, []).summary == {"us_per_call": 3.062, "us_of_policies": 1.062}
 
 
 REPORT = Report(

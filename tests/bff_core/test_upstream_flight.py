@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Hashable
 from contextvars import ContextVar
 from math import inf
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ class Waiting:
 
 def take_off(life: Any, until: float = inf) -> tuple[Flight[Any], Waiting]:
     waiting = Waiting()
-    flight: Flight[Any] = Flight(waiting, until)
+    flight: Flight[Any] = Flight(waiting, until, monotonic)
     flight.start(life)
     return flight, waiting
 
@@ -155,7 +156,7 @@ async def test_it_is_found_by_those_who_ask_for_the_same_until_it_has_landed_or_
     sky: dict[Hashable, Flight[Any]] = {}
     for end in ("landed", "given up"):
         wait, passenger = promise(), Waiting()
-        flight: Flight[Any] = Flight(passenger, inf, sky, "key")
+        flight: Flight[Any] = Flight(passenger, inf, monotonic, sky, "key")
         flight.start(_wait(wait))
         assert sky == {"key": flight}
         if end == "landed":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 import pytest
@@ -85,7 +86,7 @@ class Flying:
     """A flight, and the one who waits for it."""
 
     def __init__(self, work: Any) -> None:
-        self._flight = Flight[bytes](self, inf)
+        self._flight = Flight[bytes](self, inf, monotonic)
         self._flight.start(work)
 
     def landed(self, flight: Flight[bytes]) -> None:
