@@ -64,9 +64,7 @@ class Composition:
     ) -> Part[Any]:
         """A part that the page can lose. It has ``within`` seconds, by default half of what the page has left."""
         now = self._clock()
-        until = self._stop if isinf(self._stop) else now + (self._stop - now) / 2
-        if within is not None:
-            until = min(now + within, self._stop)
+        until = (now + self._stop) / 2 if within is None else min(now + within, self._stop)
         return self._add(name, work, required=False, default=default, until=until)
 
     @property

@@ -97,8 +97,8 @@ class Upstream:
             "limit": self.bulkhead.limit,
             "circuit": self.circuit.state.value,
             "circuit_opened": self.circuit.opened,
-            "p50": self.latency.p50(now),
-            "p95": self.latency.p95(now),
+            "p50": _rounded(self.latency.p50(now)),
+            "p95": _rounded(self.latency.p95(now)),
             "attempts": self.tally.counts(),
             "retried": self.tally.retried,
             "hedged": self.tally.hedged,
@@ -232,3 +232,7 @@ def _tell(context: RequestContext) -> HeaderLines:
     """What every upstream is told of a request, whoever it is."""
     told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")))
     return told
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
