@@ -14,9 +14,12 @@ from bff_core.wire.http1_pool import InstancePool
 from bff_core.wire.promise import Promise
 from bff_core.wire.terms import ORDINARY, Terms, TermsByUpstream
 
-__all__ = ["Http1Wire"]
+__all__ = ["CONNECTIONS", "Http1Wire"]
 
 T = TypeVar("T")
+
+CONNECTIONS: Final = 1000
+"""To one instance, at most."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 
@@ -24,7 +27,7 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 class Http1Wire:
     """Keeps at most ``connections`` to each instance, and never queues for one: a queue hides an overload."""
 
-    def __init__(self, *, connections: int = 1000, terms: TermsByUpstream = ORDINARY) -> None:
+    def __init__(self, *, connections: int = CONNECTIONS, terms: TermsByUpstream = ORDINARY) -> None:
         self._connections = connections
         self._terms = terms
         self._pools: dict[Instance, InstancePool] = {}

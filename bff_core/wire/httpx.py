@@ -23,9 +23,12 @@ from bff_core.wire.punctual import PunctualBackend, exchange_until
 from bff_core.wire.terms import ORDINARY, Terms, TermsByUpstream
 from bff_core.wire.upload import measured
 
-__all__ = ["HttpxWire"]
+__all__ = ["CONNECTIONS", "HttpxWire"]
 
 T = TypeVar("T")
+
+CONNECTIONS: Final = 200
+"""To all instances together, at most."""
 
 _ENDED_EARLY: Final = ("Server disconnected", "peer closed connection")
 
@@ -37,7 +40,7 @@ class HttpxWire:
     ``.netrc`` from wherever the gateway was started, and reads ``Location`` even where it follows no redirect.
     """
 
-    def __init__(self, *, connections: int = 200, terms: TermsByUpstream = ORDINARY) -> None:
+    def __init__(self, *, connections: int = CONNECTIONS, terms: TermsByUpstream = ORDINARY) -> None:
         self._connections = connections
         self._terms = terms
         self._ways: dict[tuple[str, str], _Way] = {}

@@ -1,0 +1,114 @@
+"""Settings that are allowed and cannot be meant."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from bff_core.cli.calls import Calls
+from bff_core.cli.figures import duration
+from bff_core.settings import GatewaySettings
+from bff_core.upstream_settings import UpstreamSettings
+from bff_core.wire import http1, httpx
+
+__all__ = ["doubts"]
+
+_UNSEEN: Final = Calls()
+
+Doubt = tuple[str, str]  # the key, and what is odd about it
+
+
+def doubts(settings: GatewaySettings, calls: Mapping[str, Calls]) -> list[str]:
+    """One line each, with its key. ``calls`` are those that the gateway's service clients make, by upstream."""
+    return [
+        f"upstreams.{name}.{key}: {why}"
+        for name, upstream in settings.upstreams.items()
+        for key, why in _of(upstream, calls.get(name, _UNSEEN), settings.deadline)
+    ]
+
+
+def _of(upstream: UpstreamSettings, calls: Calls, deadline: float) -> Iterator[Doubt]:
+    hedges = upstream.hedge.enabled or calls.hedged
+    if upstream.timeout >= deadline:
+        timeout, whole = duration(upstream.timeout), duration(deadline)
+        yield "timeout", f"{timeout} is not below the deadline of {whole}, so that this timeout never counts"
+    yield from _retry(upstream, deadline)
+    yield from _budget(upstream, hedges=hedges)
+    yield from _circuit(upstream)
+    yield from _bulkhead(upstream)
+    if hedges:
+        yield from _hedge(upstream, calls)
+    elif "soonest" in upstream.hedge.model_fields_set:
+        yield "hedge.soonest", "is never read, because hedge.enabled is false and no call asks for a hedge"
+
+
+def _retry(upstream: UpstreamSettings, deadline: float) -> Iterator[Doubt]:
+    retry = upstream.retry
+    if not retry.attempts:
+        for key in sorted(retry.model_fields_set & {"first_pause", "longest_pause"}):
+            yield f"retry.{key}", "is never read, because retry.attempts is 0"
+        return
+    first, longest = duration(retry.first_pause), duration(retry.longest_pause)
+    reached = retry.first_pause * 2 ** (retry.attempts - 1)
+    if retry.first_pause > retry.longest_pause:
+        yield "retry.first_pause", f"{first} is above retry.longest_pause, {longest}, which every pause is cut to"
+    if retry.longest_pause >= deadline:
+        whole = duration(deadline)
+        yield (
+            "retry.longest_pause",
+            f"{longest} is not below the deadline of {whole}: no call has time for such a pause",
+        )
+    elif "longest_pause" in retry.model_fields_set and reached < retry.longest_pause:
+        last = f"from {first} on, the last of {retry.attempts} pauses is {duration(reached)}"
+        yield "retry.longest_pause", f"{longest} is never reached: {last}"
+
+
+def _budget(upstream: UpstreamSettings, *, hedges: bool) -> Iterator[Doubt]:
+    retry = upstream.retry
+    payers = [name for name, pays in (("retry", retry.attempts > 0), ("hedge", hedges)) if pays]
+    if not payers:
+        for key in sorted(retry.model_fields_set & {"budget", "budget_floor"}):
+            yield f"retry.{key}", "is never read, because nothing is tried again and nothing is hedged"
+    elif not retry.budget and not retry.budget_floor:
+        yield "retry.budget", f"0, with a retry.budget_floor of 0: no {' and no '.join(payers)} can ever be paid for"
+
+
+def _circuit(upstream: UpstreamSettings) -> Iterator[Doubt]:
+    circuit = upstream.circuit
+    if not circuit.enabled:
+        for key in sorted(circuit.model_fields_set - {"enabled"}):
+            yield f"circuit.{key}", "is never read, because circuit.enabled is false"
+    elif circuit.slow is None:
+        if "slow_share" in circuit.model_fields_set:
+            yield "circuit.slow_share", "is never read, because circuit.slow is not set"
+    elif circuit.slow >= upstream.timeout:
+        slow, timeout = duration(circuit.slow), duration(upstream.timeout)
+        yield "circuit.slow", f"{slow} is not below the timeout of {timeout}: what takes as long has failed by then"
+
+
+def _bulkhead(upstream: UpstreamSettings) -> Iterator[Doubt]:
+    bulkhead = upstream.bulkhead
+    if not bulkhead.adaptive:
+        for key in sorted(bulkhead.model_fields_set & {"least", "most"}):
+            yield f"bulkhead.{key}", "is never read, because bulkhead.adaptive is false"
+    key, limit = ("most", bulkhead.most) if bulkhead.adaptive else ("limit", bulkhead.limit)
+    connections, whose = _connections(upstream)
+    if limit > connections:
+        yield f"bulkhead.{key}", f"{limit} is never reached: the wire has at most {connections} connections {whose}"
+
+
+def _connections(upstream: UpstreamSettings) -> tuple[int, str]:
+    if upstream.wire == "httpx":
+        return httpx.CONNECTIONS, "to all the upstreams it carries"
+    count = len(upstream.instances)
+    return http1.CONNECTIONS * count, "to its one instance" if count == 1 else f"to its {count} instances"
+
+
+def _hedge(upstream: UpstreamSettings, calls: Calls) -> Iterator[Doubt]:
+    if upstream.hedge.enabled and len(upstream.instances) == 1:
+        yield "hedge.enabled", "there is one instance, so that the second attempt waits where the first one does"
+    if upstream.hedge.enabled and calls.unsafe_alone:
+        yield "hedge.enabled", "no call of its service client is safe, and no other is ever hedged"
+    if upstream.hedge.soonest >= upstream.timeout:
+        soonest, timeout = duration(upstream.hedge.soonest), duration(upstream.timeout)
+        yield "hedge.soonest", f"{soonest} is not below the timeout of {timeout}: the first attempt is over by then"
+    if upstream.bulkhead.limit == 1 and not upstream.bulkhead.adaptive:
+        yield "bulkhead.limit", "1 leaves no room for a hedge beside the attempt that it is for"

@@ -1,0 +1,18 @@
+"""Durations, sizes and shares as people write them."""
+
+__all__ = ["duration", "mebibytes", "share"]
+
+
+def duration(seconds: float) -> str:
+    """``250 ms``, ``1.5 s``."""
+    return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+
+
+def mebibytes(size: int) -> str:
+    """``8 MiB``."""
+    return f"{size / 1024 / 1024:g} MiB"
+
+
+def share(part: float) -> str:
+    """``10 %``."""
+    return f"{part * 100:g} %"
