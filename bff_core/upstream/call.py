@@ -70,7 +70,7 @@ class Endpoint(Generic[T]):
         self._json: object = None  # headers that were seen to say so
         # of pydantic's core, because its Python face costs a third of a microsecond more
         self._validate: Callable[[bytes], T] = TypeAdapter(returns).validator.validate_json
-        self._unread = returns is None
+        self._unread = returns is type(None)
 
     def attempt(
         self,

@@ -457,3 +457,19 @@ async def test_the_body_of_a_download_has_until_the_deadline_of_the_request() ->
     await (await client.picture("pojos")).close()
     asked = internet.stream.await_args.kwargs
     assert (asked["until"], asked["body_until"]) == (now() + 0.5, now() + 2)
+
+
+# what nobody reads
+
+
+@pytest.mark.parametrize("app", [replying(status=204), answer(b'{"deleted": true}'), replying(b"gone")])
+async def test_a_reply_that_nobody_reads_may_say_anything(app: ASGIApp) -> None:
+    client, upstream, _ = shop(app)
+    assert await client.delete("/books/{book_id}", book_id="pojos") is None
+    assert upstream.tally.counts() == {"success": 1}
+
+
+async def test_what_is_gone_already_is_not_found_even_where_nobody_reads() -> None:
+    client, _, _ = shop(replying(status=404))
+    with pytest.raises(NotFound):
+        await client.delete("/books/{book_id}", book_id="pojos")
