@@ -69,5 +69,6 @@ def main() -> None:
     try:
         app()
     except (SettingsError, NotFoundError, PortTaken, ListenerLost, StartFailed, WorkersLost) as error:
-        print(f"bff: {error}", file=sys.stderr)
+        # in one write, or two processes that end together share a line
+        print(f"bff: {error}\n", end="", file=sys.stderr)
         sys.exit(1)
