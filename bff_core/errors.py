@@ -206,9 +206,10 @@ class StaleConnection(Unreachable):
 class BadStatus(UpstreamError):
     """The upstream answered with a status that is no answer."""
 
-    def __init__(self, upstream: str, upstream_status: int) -> None:
+    def __init__(self, upstream: str, upstream_status: int, retry_after: float | None = None) -> None:
         super().__init__(upstream, f"answered {upstream_status}")
         self.upstream_status = upstream_status
+        self.retry_after = retry_after
 
 
 class BadReply(UpstreamError):

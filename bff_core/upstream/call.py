@@ -28,6 +28,7 @@ _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 _REPEATABLE = _READING | {"PUT", "DELETE"}
 _REJECTED = frozenset({400, 422})
 _THROTTLED = frozenset({408, 425, 429})
+_ASKING = _THROTTLED | {503}  # for time (RFC 9110, 10.2.3)
 _DAY = 86_400.0
 
 
@@ -163,9 +164,10 @@ def _check(instance: Instance, status: int, reply: Reply | ReplyStream) -> None:
         return
     if status == 404:
         raise NotFound(f"{instance.upstream} knows nothing by that name")
+    asked_for = _retry_after(header(reply.headers, b"retry-after")) if status in _ASKING else None
     if status in _THROTTLED:
-        raise Throttled(instance.upstream, status, _retry_after(header(reply.headers, b"retry-after")))
-    raise BadStatus(instance.upstream, status)
+        raise Throttled(instance.upstream, status, asked_for)
+    raise BadStatus(instance.upstream, status, asked_for)
 
 
 def _retry_after(value: str | None) -> float | None:

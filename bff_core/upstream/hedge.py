@@ -28,9 +28,10 @@ class Race(Promise[T]):
         afford: Callable[[], bool],
     ) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(loop, self._give_up)
+        super().__init__(loop, self._end)
         self._second, self._afford = second, afford
         self._flying: list[Flight[T]] = []
+        self._first: Flight[T] | None = None
         self._failure: BaseException | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._start(first)
@@ -44,10 +45,13 @@ class Race(Promise[T]):
             self._end()
             self.keep(flight.value)
             return
-        self._failure = self._failure or flight.error
+        # of two that have failed the first one tells more: the second may never have been sent
+        if self._failure is None or flight is self._first:
+            self._failure = flight.error
         if not self._flying:
+            failure = self._failure
+            assert failure is not None
             self._end()
-            failure, self._failure = self._failure, None
             self.break_(failure)
 
     def _hedge(self) -> None:
@@ -56,14 +60,12 @@ class Race(Promise[T]):
 
     def _start(self, life: Coroutine[Any, Any, T]) -> None:
         flight: Flight[T] = Flight(self, inf, self.loop.time)
+        self._first = self._first or flight
         self._flying.append(flight)
         flight.start(life)
 
-    def _give_up(self) -> None:
-        self._failure = None
-        self._end()
-
     def _end(self) -> None:
+        self._first = self._failure = None
         if self._timer is not None:
             self._timer.cancel()
         flying, self._flying = self._flying, []

@@ -39,12 +39,14 @@ class Latency:
 
     def admit(self, left: float, now: float) -> None:
         """Refuse what cannot be answered within ``left`` seconds: ``DeadlinePassed``."""
-        if left <= 0:
-            raise DeadlinePassed(f"{self._upstream}: no time left to call it")
+        if not self.allows(left, now):
+            raise DeadlinePassed(f"{self._upstream}: {left:.3f} s are left, and half of its answers take longer")
+
+    def allows(self, left: float, now: float) -> bool:
+        """Something can be answered within ``left`` seconds, as far as is known."""
         if now >= self._refresh_at:
             self._refresh(now)
-        if self._p50 is not None and left < self._p50:
-            raise DeadlinePassed(f"{self._upstream}: {left:.3f} s are left, and half of its answers take longer")
+        return left > 0 and (self._p50 is None or left >= self._p50)
 
     def record(self, ran: float, now: float) -> None:
         """It answered, after ``ran`` seconds."""

@@ -16,6 +16,9 @@ from bff_core.upstream_settings import RetrySettings
 __all__ = ["Retries"]
 
 
+_PATIENCE: Final = 10.0  # seconds: the longest pause of a call that has no deadline
+
+
 class _Failed(Exception):
     """What tenacity is told: not which failure, because with its traceback that would be a cycle."""
 
@@ -53,11 +56,11 @@ class _Terms:
     def wait(self, state: RetryCallState) -> float:
         settings = self._settings
         longest = min(settings.first_pause * 2.0 ** (state.attempt_number - 1), settings.longest_pause)
-        return max(random.uniform(0, longest), self.retry_after or 0.0)  # noqa: S311  no secret
+        return random.uniform(0, longest) + (self.retry_after or 0.0)  # noqa: S311  no secret
 
     def stop(self, state: RetryCallState) -> bool:
         # the budget last, because asking it is paying
-        if self._enough(state) or state.upcoming_sleep >= self.left:
+        if self._enough(state) or state.upcoming_sleep >= min(self.left, _PATIENCE):
             return True
         return not self._budget.withdraw(asyncio.get_running_loop().time())
 

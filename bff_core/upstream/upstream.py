@@ -105,6 +105,7 @@ class Upstream:
             "joined": self.tally.joined,
             "refused": dict(self.tally.refused),
             "retries_left": self.budget.left(now),
+            "retries_refused": self.budget.refused,
             "last_failure": self.tally.last_failure,
             "last_failure_at": self.tally.last_failure_at,
         }
@@ -118,9 +119,10 @@ class Upstream:
         endpoint = call.endpoint
         retries: Retries | None = None
         start = clock()
-        self.budget.called(start)
+        if not once:
+            self.budget.called(start)
+        probe = self._admit(flight.until - start, start)
         while True:
-            probe = self._admit(flight.until - start, start)
             try:
                 instance = flight.last = self.balancer.pick(flight.last)
                 until = start + self._timeout
@@ -130,6 +132,7 @@ class Upstream:
                 answer = endpoint.read(instance, reply)
             except BaseException as error:  # a bug of ours and cancellation too
                 now = clock()
+                flight.committed = False
                 verdict = self._record(error, start, now, probe=probe)
                 if once or not self._worth_repeating(call, flight, verdict, error):
                     raise
@@ -137,8 +140,12 @@ class Upstream:
                 after = error.retry_after if isinstance(error, GatewayError) else None
                 if not await retries.again(left=flight.until - now, retry_after=after):
                     raise
-                self.tally.retried += 1
                 start = clock()
+                try:
+                    probe = self._admit(flight.until - start, start)
+                except GatewayError:
+                    raise error from None  # which tells more than that we refuse to see it again
+                self.tally.retried += 1
             else:
                 self._record(None, start, clock(), probe=probe)
                 return answer
@@ -161,14 +168,15 @@ class Upstream:
         self.bulkhead.leave()
         if error is None:
             verdict = _SUCCESS
-            self.latency.record(ran, now)
-            self.bulkhead.answered(ran)
         elif isinstance(error, asyncio.CancelledError):
             verdict = self._stopped(ran, now)
         else:
             verdict = judge(error)
-        self.circuit.record(verdict, ran, now, probe=probe)
+        if verdict is _SUCCESS:
+            self.latency.record(ran, now)
+            self.bulkhead.answered(ran)
         self.tally.record(verdict, error)
+        self.circuit.record(verdict, ran, now, probe=probe)
         return verdict
 
     async def _gathered(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
@@ -188,12 +196,17 @@ class Upstream:
         if p95 is None or not call.endpoint.safe:
             return await self._life(call, context, flight)
         first, second = self._life(call, context, flight), partial(self._life, call, context, flight, once=True)
-        return await Race(first, second, max(p95, self.settings.hedge.soonest), partial(self._can_hedge, flight.clock))
+        return await Race(first, second, max(p95, self.settings.hedge.soonest), partial(self._can_hedge, flight))
 
-    def _can_hedge(self, clock: Callable[[], float]) -> bool:
-        if self.circuit.state is not State.CLOSED or self.bulkhead.half_full:
+    def _can_hedge(self, flight: Flight[Any]) -> bool:
+        now = flight.clock()
+        if (
+            self.circuit.state is not State.CLOSED
+            or self.bulkhead.half_full
+            or not self.latency.allows(flight.until - now, now)
+        ):
             return False
-        if not self.budget.withdraw(clock()):
+        if not self.budget.withdraw(now):
             return False
         self.tally.hedged += 1
         return True

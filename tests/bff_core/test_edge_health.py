@@ -75,6 +75,7 @@ async def test_operators_see_each_service_and_how_it_does() -> None:
                 "joined": 0,
                 "refused": {},
                 "retries_left": 8,
+                "retries_refused": 0,
                 "last_failure": "catalog: connection refused",
             }
         },
