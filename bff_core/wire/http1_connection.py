@@ -235,6 +235,9 @@ class Connection(ReplyReader, asyncio.Protocol):
     def _finish(self, reply: Reply | None) -> None:
         transport = self._transport
         assert transport is not None
+        promise, stream, self._promise, self._stream = self._promise, self._stream, None, None
+        if stream is not None:
+            self.resume()  # whoever is next must not wait for whoever reads this one, or has left it unread
         self._busy = False
         self._repeatable = b""  # it may be long, and this may be idle for long
         if self._upload is not None or transport.get_write_buffer_size():
@@ -244,8 +247,6 @@ class Connection(ReplyReader, asyncio.Protocol):
         else:
             self.closed = True
             transport.close()
-        promise, stream = self._promise, self._stream
-        self._promise = self._stream = None
         if stream is not None:
             stream.end(None)
         elif promise is not None:
