@@ -105,8 +105,11 @@ class Connection(ReplyReader, asyncio.Protocol):
         """The peer has not closed it, as far as this machine has heard."""
         if self._transport is None or self.closed:
             return False
+        sock = self._transport.get_extra_info("socket")
+        if sock is None:  # TLS has ended, and we shall hear of it in the next turn of the loop
+            return False
         poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        poll.register(sock.fileno(), select.POLLIN | select.POLLRDHUP)
         return not poll.poll(0)
 
     def pause(self) -> None:

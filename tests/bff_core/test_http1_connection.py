@@ -100,6 +100,12 @@ async def free() -> tuple[Connection, Wire, Pool]:
     return connection, transport, pool
 
 
+async def test_a_connection_without_a_socket_is_not_open(free: tuple[Connection, Wire, Pool]) -> None:
+    """As uvloop leaves one over TLS in the turn before it says that it is lost."""
+    connection, _, _ = free
+    assert not connection.is_open()
+
+
 MUCH = said(bytes(AHEAD + 1))
 
 

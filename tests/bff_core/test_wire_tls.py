@@ -159,6 +159,28 @@ async def test_a_handshake_that_hangs_is_given_up_in_time_and_leaves_room(ours: 
                 await asyncio.sleep(0.005)
 
 
+async def test_a_connection_that_the_service_ends_is_at_no_step_taken_for_an_open_one(ours: Terms) -> None:
+    leave = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said(b"ok"))
+        await leave.wait()
+
+    async with RawServer(script, tls=serving()) as server, open_wire(terms=ours) as wire:
+        await wire.send(server.instance, GET, until=after(5), max_body=10)
+        if Conforming.kind == "httpx":
+            pytest.skip("it looks for itself")
+        (pool,) = wire._pools.values()
+        (connection,) = pool._idle
+        assert connection.is_open()
+        leave.set()
+        async with asyncio.timeout(5):
+            while not connection.closed:
+                connection.is_open()
+                await asyncio.sleep(0)
+
+
 async def test_a_service_that_says_goodbye_ends_a_body_without_a_length(ours: Terms) -> None:
     assert (await ask(serving(), ours, OK + b"\r\nwhole")).body == b"whole"
 
