@@ -166,8 +166,11 @@ class Call(Generic[T]):
 
     def __await__(self) -> Generator[Any, None, T]:
         context = current()
-        flight = self.flight(context, context.until, lambda _: arrival.keep(None))
+        flight = self.flight(context, context.until, lambda _: arrival.keep(None))  # noqa: F821  it is, until the end
         arrival: Promise[None] = Promise(asyncio.get_running_loop(), flight.cancel)
         flight.start()
         yield from arrival.__await__()
-        return flight.result()
+        try:
+            return flight.result()
+        finally:
+            del flight, arrival  # or what is raised knows them, and they know it

@@ -16,6 +16,8 @@ __all__ = ["Flight"]
 
 T = TypeVar("T")
 
+_EXPECTED = (GatewayError, asyncio.CancelledError)
+
 
 def _nobody(_: object) -> None:
     """Everyone has left."""
@@ -50,7 +52,10 @@ class Flight(Generic[T]):
     def result(self) -> T:
         """What it came to."""
         if self.error is not None:
-            raise self.error
+            try:
+                raise self.error
+            finally:
+                del self  # or the error knows this flight, which knows the error
         return self._value
 
     def start(self, _: object = None) -> None:
@@ -64,7 +69,7 @@ class Flight(Generic[T]):
             raise
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
             # what was expected is told in words; its traceback would keep this flight, and the flight it
-            self.error = error.with_traceback(None) if isinstance(error, GatewayError) else error
+            self.error = error.with_traceback(None) if isinstance(error, _EXPECTED) else error
             self._land()
         else:
             if isinstance(waiting, Promise):

@@ -131,11 +131,13 @@ class Connection(ReplyReader, asyncio.Protocol):
         self._pool.lost(self)  # now, and not when the transport says so: somebody may wait for the room
         if self._upload is not None:
             self._stop_upload(self._upload)
-        if self._transport is not None:
-            self._transport.abort()
+        # these know us, the transport too where it is given up in the turn in which it was made: a cycle each
+        self._promise = self._stream = self._parser = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
 
     def _ask(self, request: bytes, head_only: bool, max_body: int) -> Promise[Any]:
-        assert self._transport is not None
         self.serial += 1
         self._busy = True
         self._answered = False
@@ -147,6 +149,7 @@ class Connection(ReplyReader, asyncio.Protocol):
         if self.closed:  # since it was connected or taken: nobody will say so again
             self._fail(Unreachable(self._instance.upstream, "closed before it was asked"))
         else:
+            assert self._transport is not None
             self._transport.write(request)
         return promise
 
@@ -179,6 +182,7 @@ class Connection(ReplyReader, asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """There is none any more."""
         self.closed = True
+        self._parser = None
         self._pool.lost(self)
         if not self._busy:
             return

@@ -100,6 +100,15 @@ async def free() -> tuple[Connection, Wire, Pool]:
     return connection, transport, pool
 
 
+async def test_a_connection_that_was_given_up_before_it_was_asked_says_so_at_once(
+    free: tuple[Connection, Wire, Pool],
+) -> None:
+    connection, _, _ = free
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")  # nobody asked
+    with pytest.raises(Unreachable):
+        await connection.ask(b"GET / HTTP/1.1\r\n\r\n", False, 1000)
+
+
 async def test_a_connection_without_a_socket_is_not_open(free: tuple[Connection, Wire, Pool]) -> None:
     """As uvloop leaves one over TLS in the turn before it says that it is lost."""
     connection, _, _ = free
