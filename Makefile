@@ -1,5 +1,6 @@
 # make run    the store and the three gateways, on this machine
 # make test   everything CI runs: checks, then every test
+# make soak   a million calls that meet everything that can go wrong; CALLS=100000 SEED=1
 # make bench  the gateway beside its peers; SCENARIO=composed-page ROUNDS=5 SECONDS=5
 # make lock   renew requirements/*.lock
 
@@ -11,7 +12,7 @@ NODE := bench/peers/node
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: run test check format bench lock clean setup setup-dev setup-bench
+.PHONY: run test check format soak bench lock clean setup setup-dev setup-bench
 
 # tools are run by the Python and never by their own scripts, whose first line names the folder that they were made in
 run: setup
@@ -29,6 +30,9 @@ check: setup-dev
 format: setup-dev
 	@$(PY) -m ruff format --quiet .
 	@$(PY) -m ruff check --quiet --fix .
+
+soak: setup-dev
+	@$(PY) -m tests.soak $(if $(CALLS),--calls $(CALLS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 bench: setup-bench
 	@$(PY) -m bench $(if $(SCENARIO),--scenario $(SCENARIO)) $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)

@@ -26,11 +26,15 @@ class Store:
 
     def internet(self, failing: Iterable[str] = (), how: Failure | None = None) -> SimulatedInternet:
         """A network on which these services fail in this way."""
+        return SimulatedInternet(self.hosts(failing, how))
+
+    def hosts(self, failing: Iterable[str] = (), how: Failure | None = None) -> dict[str, ASGIApp]:
+        """The services by the names of their hosts, where these fail in this way."""
         hosts = {f"{name}.test": app for name, app in self.services.items()}
         for name in failing:
             assert how is not None
             how(hosts, f"{name}.test")
-        return SimulatedInternet(hosts)
+        return hosts
 
 
 def refuse(hosts: dict[str, ASGIApp], host: str) -> None:
@@ -38,12 +42,12 @@ def refuse(hosts: dict[str, ASGIApp], host: str) -> None:
     del hosts[host]
 
 
-def delay(hosts: dict[str, ASGIApp], host: str) -> None:
+def delay(hosts: dict[str, ASGIApp], host: str, *, seconds: float = 3600) -> None:
     """It answers, an hour later."""
     app = hosts[host]
 
     async def late(scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(3600)
+        await asyncio.sleep(seconds)
         await app(scope, receive, send)
 
     hosts[host] = late
@@ -64,13 +68,15 @@ def babble(hosts: dict[str, ASGIApp], host: str) -> None:
     hosts[host] = answer(b'{"id": [1, {"title": null}]')
 
 
-def settings(name: str) -> GatewaySettings:
-    """A gateway's own settings, with the store on the simulated internet."""
+def on_the_internet(service: str) -> dict[str, Any]:
+    """How a service is called that is on the simulated internet."""
+    return {"instances": [f"http://{service}.test"]}
+
+
+def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_internet) -> GatewaySettings:
+    """A gateway's own settings, but for how its services are ``called``."""
     found = load(BFFS / name / "settings.toml")
-    upstreams = {
-        service: upstream.model_copy(update={"instances": [f"http://{service}.test"]})
-        for service, upstream in found.upstreams.items()
-    }
+    upstreams = {service: upstream.model_copy(update=called(service)) for service, upstream in found.upstreams.items()}
     return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
 
 

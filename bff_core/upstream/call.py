@@ -210,9 +210,12 @@ class Call(Generic[T]):
     def __await__(self) -> Generator[Any, None, T]:
         context = current()
         waiter: _Waiter[T] = _Waiter(asyncio.get_running_loop())
-        waiter.wait_for(self, context)
-        yield from waiter.__await__()
-        return waiter.take()
+        try:
+            waiter.wait_for(self, context)
+            yield from waiter.__await__()
+            return waiter.take()
+        finally:
+            del waiter  # or what is raised knows it, and it knows that
 
 
 class _Waiter(Promise[T]):

@@ -18,6 +18,8 @@ __all__ = ["Flight", "Passenger"]
 
 T = TypeVar("T")
 
+_EXPECTED = (GatewayError, asyncio.CancelledError)
+
 
 class Passenger(Protocol):
     """Whoever waits for a flight."""
@@ -107,7 +109,7 @@ class Flight(Generic[T]):
             raise
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
             # what was expected is told in words; its traceback would keep this flight, and the flight it
-            self.error = error.with_traceback(None) if isinstance(error, GatewayError) else error
+            self.error = error.with_traceback(None) if isinstance(error, _EXPECTED) else error
             self._land()
         else:
             if isinstance(waiting, Promise):

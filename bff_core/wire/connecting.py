@@ -12,6 +12,8 @@ from bff_core.wire.promise import Promise, errand
 __all__ = ["connected"]
 
 _GOODBYE: Final = 1.0  # seconds that a peer gets to answer our close_notify
+_HANDSHAKE: Final = 60.0  # seconds at most, for who has no deadline
+_LATER: Final = 0.1
 
 
 def connected(pool: InstancePool, moments: Moments, until: float) -> Promise[Connection]:
@@ -25,15 +27,15 @@ def connected(pool: InstancePool, moments: Moments, until: float) -> Promise[Con
         else:
             pool.released(connection)  # for the next one
 
-    promise = errand(_connect(pool, connection), unclaimed=unclaimed)
+    promise = errand(_connect(pool, connection, until), unclaimed=unclaimed)
     late = TimedOut(pool.instance.upstream, "no connection in time")
     moments.at(until, lambda: promise.give_up(late))
     return promise
 
 
-async def _connect(pool: InstancePool, connection: Connection) -> Connection:
+async def _connect(pool: InstancePool, connection: Connection, until: float) -> Connection:
     try:
-        await _open(pool, connection)
+        await _open(pool, connection, until)
     except (OSError, UnicodeError) as error:  # ssl.SSLError is one of the first, a name that is none the second
         connection.abort()
         raise Unreachable(pool.instance.upstream, f"no connection: {str(error) or type(error).__name__}") from error
@@ -43,7 +45,7 @@ async def _connect(pool: InstancePool, connection: Connection) -> Connection:
     return connection
 
 
-async def _open(pool: InstancePool, connection: Connection) -> None:
+async def _open(pool: InstancePool, connection: Connection, until: float) -> None:
     loop, instance, terms = asyncio.get_running_loop(), pool.instance, pool.terms
     if instance.scheme == "unix":
         await loop.create_unix_connection(lambda: connection, instance.host)
@@ -57,5 +59,12 @@ async def _open(pool: InstancePool, connection: Connection) -> None:
             instance.port,
             ssl=terms.tls,
             server_hostname=terms.server_name or instance.host,
+            ssl_handshake_timeout=_time_for_handshake(until - loop.time()),
             ssl_shutdown_timeout=_GOODBYE,
         )
+
+
+def _time_for_handshake(left: float) -> float:
+    # where we give up in the turn in which TCP was connected, uvloop lets its timer run, and keeps what it holds: so it
+    # must not be a long one, and yet be later than our own moment, which knows better what it means
+    return min(max(left, 0.0) + _LATER, _HANDSHAKE)

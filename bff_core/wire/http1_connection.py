@@ -105,8 +105,11 @@ class Connection(ReplyReader, asyncio.Protocol):
         """The peer has not closed it, as far as this machine has heard."""
         if self._transport is None or self.closed:
             return False
+        sock = self._transport.get_extra_info("socket")
+        if sock is None:  # TLS has ended, and we shall hear of it in the next turn of the loop
+            return False
         poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN | select.POLLRDHUP)
+        poll.register(sock.fileno(), select.POLLIN | select.POLLRDHUP)
         return not poll.poll(0)
 
     def pause(self) -> None:
@@ -128,11 +131,13 @@ class Connection(ReplyReader, asyncio.Protocol):
         self._pool.lost(self)  # now, and not when the transport says so: somebody may wait for the room
         if self._upload is not None:
             self._stop_upload(self._upload)
-        if self._transport is not None:
-            self._transport.abort()
+        # these know us, the transport too where it is given up in the turn in which it was made: a cycle each
+        self._promise = self._stream = self._parser = None
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            transport.abort()
 
     def _ask(self, request: bytes, head_only: bool, max_body: int) -> Promise[Any]:
-        assert self._transport is not None
         self.serial += 1
         self._busy = True
         self._answered = False
@@ -144,6 +149,7 @@ class Connection(ReplyReader, asyncio.Protocol):
         if self.closed:  # since it was connected or taken: nobody will say so again
             self._fail(Unreachable(self._instance.upstream, "closed before it was asked"))
         else:
+            assert self._transport is not None
             self._transport.write(request)
         return promise
 
@@ -176,6 +182,7 @@ class Connection(ReplyReader, asyncio.Protocol):
     def connection_lost(self, error: Exception | None) -> None:
         """There is none any more."""
         self.closed = True
+        self._parser = None
         self._pool.lost(self)
         if not self._busy:
             return
@@ -235,6 +242,9 @@ class Connection(ReplyReader, asyncio.Protocol):
     def _finish(self, reply: Reply | None) -> None:
         transport = self._transport
         assert transport is not None
+        promise, stream, self._promise, self._stream = self._promise, self._stream, None, None
+        if stream is not None:
+            self.resume()  # whoever is next must not wait for whoever reads this one, or has left it unread
         self._busy = False
         self._repeatable = b""  # it may be long, and this may be idle for long
         if self._upload is not None or transport.get_write_buffer_size():
@@ -244,8 +254,6 @@ class Connection(ReplyReader, asyncio.Protocol):
         else:
             self.closed = True
             transport.close()
-        promise, stream = self._promise, self._stream
-        self._promise = self._stream = None
         if stream is not None:
             stream.end(None)
         elif promise is not None:

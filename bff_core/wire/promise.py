@@ -33,16 +33,20 @@ class Promise(Generic[T]):
         if not self.done:
             self.done = True
             self._value = value
-            if self._then is not None:
-                self._then()
+            then = self._then
+            if then is not None:
+                self._then = None  # a task waits with a function that knows us: a cycle
+                then()
 
     def break_(self, error: BaseException) -> None:
         """Bring an error instead."""
         if not self.done:
             self.done = True
             self._error = error
-            if self._then is not None:
-                self._then()
+            then = self._then
+            if then is not None:
+                self._then = None  # a task waits with a function that knows us: a cycle
+                then()
 
     @property
     def kept(self) -> bool:
@@ -51,9 +55,10 @@ class Promise(Generic[T]):
 
     def then(self, go_on: Callable[[], object]) -> None:
         """What to do as soon as it is kept or broken."""
-        self._then = go_on
         if self.done:
             go_on()
+        else:
+            self._then = go_on
 
     def follow(self, other: "Promise[T]") -> None:
         """Be kept or broken as ``other`` is; giving up this one gives up that one."""
@@ -74,14 +79,23 @@ class Promise(Generic[T]):
     def result(self) -> T:
         """What was brought."""
         if self._error is not None:
-            raise self._error
+            try:
+                raise self._error
+            finally:
+                del self  # or the error knows this promise, which knows the error
         return self._value
 
     def __await__(self) -> Generator["Promise[T]", None, T]:
         if not self.done:
             self._asyncio_future_blocking = True
             yield self
-        return self.result()
+        if self._error is None:
+            return self._value
+        error = self._error
+        try:
+            raise error
+        finally:
+            del self, error  # see result
 
     # as much of a future as an asyncio task asks for
 

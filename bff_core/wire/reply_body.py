@@ -64,7 +64,7 @@ class ReplyBody:
             while self._chunks:
                 chunk = self._chunks.popleft()
                 self._waiting -= len(chunk)
-                if self._waiting <= _AHEAD // 2:
+                if self._waiting <= _AHEAD // 2 and not self._ended:  # or the source may be another's by now
                     self._source.resume()
                 yield chunk
             if self._error is not None:

@@ -54,6 +54,7 @@ class Upload:
     def stop(self) -> None:
         """Nobody wants the rest. The source is closed."""
         self._task.cancel()
+        del self._task  # which knows us, and keeps what ended it
 
     async def _run(self) -> None:
         try:

@@ -534,6 +534,40 @@ async def page_of_failed_calls() -> None:
     await two_calls({"nonsense": True})
 
 
+async def call_that_is_awaited() -> None:
+    await awaited({"items": [], "total": 0})
+
+
+async def failed_call_that_is_awaited() -> None:
+    with suppress(BadReply):
+        await awaited({"nonsense": True})
+
+
+async def awaited(answer: Any) -> None:
+    internet.hosts["catalog.test"] = held = HeldUpstream()
+    answering = asyncio.ensure_future(held.asked())
+    answering.add_done_callback(lambda asked: asked.result().answer(answer))
+    await store.catalog.search("", cursor=None, limit=1)
+
+
+async def left_page_of_calls() -> None:
+    task = asyncio.create_task(held_calls(within=None))
+    await asyncio.sleep(0.15)
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def late_page_of_calls() -> None:
+    await held_calls(within=0.1)
+
+
+async def held_calls(within: float | None) -> None:
+    internet.hosts["catalog.test"] = HeldUpstream()
+    async with Composition(request()) as page:
+        page.optional("found", store.catalog.search("", cursor=None, limit=1), within=within)
+        page.optional("more", store.catalog.search("more", cursor=None, limit=1), within=within)
+
+
 async def two_calls(answer: Any) -> None:
     internet.hosts["catalog.test"] = held = HeldUpstream()
     async with Composition(request()) as page:
@@ -545,7 +579,17 @@ async def two_calls(answer: Any) -> None:
     assert (found.missing is None) == ("items" in answer)
 
 
-PAGES = [whole_page, lacking_page, left_page, pruned_page, page_of_calls]
+PAGES = [
+    whole_page,
+    lacking_page,
+    left_page,
+    pruned_page,
+    page_of_calls,
+    left_page_of_calls,
+    late_page_of_calls,
+    call_that_is_awaited,
+    failed_call_that_is_awaited,
+]
 FAILED = [failed_page, late_page, page_of_failed_calls]
 
 

@@ -13,6 +13,8 @@ from bff_core.testing import run
 from bff_core.wire import Instance, Reply
 from bff_core.wire.http1_connection import Connection
 from bff_core.wire.known_heads import KnownHeads
+from bff_core.wire.reply_body import _AHEAD as AHEAD
+from tests.bff_core.raw_server import said
 from tests.bff_core.test_wire_replies import GOOD
 from tests.bff_core.test_wire_strictness import AMBIGUOUS
 
@@ -24,9 +26,16 @@ class Wire(asyncio.Transport):
     """Takes what is written, and remembers whether it was closed."""
 
     closed = False
+    reading = True
 
     def write(self, data: Any) -> None:
         """Nobody reads it."""
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
     def abort(self) -> None:
         self.closed = True
@@ -80,6 +89,57 @@ async def test_a_connection_that_died_before_it_was_asked_says_so_at_once() -> N
     connection.connection_lost(None)
     with pytest.raises(Unreachable):
         await connection.ask(b"GET / HTTP/1.1\r\n\r\n", False, 1000)
+
+
+@pytest.fixture
+async def free() -> tuple[Connection, Wire, Pool]:
+    """A connection that may be asked."""
+    pool, transport = Pool(), Wire()
+    connection = Connection(Instance("shop", "http", "shop.test", 80), pool, asyncio.get_running_loop())
+    connection.connection_made(transport)
+    return connection, transport, pool
+
+
+async def test_a_connection_that_was_given_up_before_it_was_asked_says_so_at_once(
+    free: tuple[Connection, Wire, Pool],
+) -> None:
+    connection, _, _ = free
+    connection.data_received(b"HTTP/1.1 200 OK\r\n\r\n")  # nobody asked
+    with pytest.raises(Unreachable):
+        await connection.ask(b"GET / HTTP/1.1\r\n\r\n", False, 1000)
+
+
+async def test_a_connection_without_a_socket_is_not_open(free: tuple[Connection, Wire, Pool]) -> None:
+    """As uvloop leaves one over TLS in the turn before it says that it is lost."""
+    connection, _, _ = free
+    assert not connection.is_open()
+
+
+MUCH = said(bytes(AHEAD + 1))
+
+
+async def test_a_reply_that_nobody_has_read_yet_holds_up_nobody_who_comes_next(
+    free: tuple[Connection, Wire, Pool],
+) -> None:
+    connection, transport, pool = free
+    promise = connection.ask_for_stream(b"GET / HTTP/1.1\r\n\r\n", False, 10**6)
+    connection.data_received(MUCH[:-1])
+    assert transport.reading
+    connection.data_received(MUCH[-1:])  # with which it is too much, and whole
+    assert pool.free == [connection]
+    assert transport.reading
+    assert b"".join([piece async for piece in promise.result()]) == bytes(AHEAD + 1)
+
+
+async def test_who_reads_an_older_reply_does_not_speed_up_a_newer_one(free: tuple[Connection, Wire, Pool]) -> None:
+    connection, transport, _ = free
+    older = connection.ask_for_stream(b"GET / HTTP/1.1\r\n\r\n", False, 10**6).result
+    connection.data_received(MUCH)
+    connection.ask_for_stream(b"GET / HTTP/1.1\r\n\r\n", False, 10**6)
+    connection.data_received(said(bytes(2 * AHEAD))[:-1])
+    assert not transport.reading
+    assert b"".join([piece async for piece in older()]) == bytes(AHEAD + 1)
+    assert not transport.reading
 
 
 @pytest.mark.parametrize("what", REPLIES)

@@ -1,7 +1,6 @@
 """One connection of a client: what is refused, what ends, and what never lands in the midst of a reply."""
 
 import asyncio
-import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -650,28 +649,6 @@ async def test_any_path_is_a_path(desk: Desk, path: str, body: str) -> None:
 
 
 # What is left behind
-
-
-@pytest.fixture
-def garbage() -> Iterator[Callable[[], list[str]]]:
-    """What only the collector could take away since the test began, as far as it is ours."""
-    gc.collect()
-    gc.disable()
-    gc.freeze()
-
-    def found() -> list[str]:
-        gc.set_debug(gc.DEBUG_SAVEALL)
-        gc.collect()
-        gc.set_debug(0)
-        names = [f"{type(one).__module__}.{type(one).__qualname__}: {str(one)[:200]}" for one in gc.garbage]
-        gc.garbage.clear()
-        return names
-
-    yield found
-    gc.set_debug(0)
-    gc.garbage.clear()
-    gc.unfreeze()
-    gc.enable()
 
 
 async def visit(desk: Desk, served: Served, path: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from bff_core.errors import BadReply, TimedOut, Unreachable
 from bff_core.wire import Request
+from bff_core.wire.reply_body import _AHEAD as AHEAD
 from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
@@ -105,6 +106,19 @@ async def test_a_stream_may_be_closed_unread_and_twice() -> None:
             stream = await wire.stream(server.instance, GET, until=after(5), max_body=PLENTY)
             await stream.close()
             await stream.close()
+
+
+async def test_a_stream_that_is_closed_when_all_of_it_has_arrived_leaves_the_connection_to_the_next() -> None:
+    much = said(bytes(AHEAD + 1))
+    async with RawServer(much, keeps_alive=True) as server, open_wire(connections=1) as wire:
+        for _ in range(3):
+            stream = await wire.stream(server.instance, GET, until=after(5), max_body=PLENTY)
+            if Conforming.kind == "http1":
+                while not stream._ended:
+                    await asyncio.sleep(0)
+            await stream.close()
+            assert len((await wire.send(server.instance, GET, until=after(5), max_body=PLENTY)).body) == AHEAD + 1
+        assert server.accepted == 1 or Conforming.kind == "httpx"
 
 
 async def test_a_stream_that_is_closed_while_the_service_says_nothing_ends_in_time() -> None:

@@ -1,6 +1,7 @@
 """Over TLS a service is who it says it is, and a reply is as long as the service made it."""
 
 import asyncio
+import gc
 import os
 import socket
 import ssl
@@ -15,9 +16,10 @@ from fastapi import APIRouter
 from bff_core.errors import TimedOut, Unreachable
 from bff_core.gateway import gateway
 from bff_core.wire import Reply, Request
+from bff_core.wire.http1_connection import Connection
 from bff_core.wire.terms import Terms
 from tests.bff_core.authority import certificate, expired, files_of, serving, trusting
-from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said
+from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said, started
 from tests.bff_core.small_gateway import Clients, Store, browser, settings
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
@@ -156,6 +158,50 @@ async def test_a_handshake_that_hangs_is_given_up_in_time_and_leaves_room(ours: 
             assert after(-2) < until
             while hanging.open:
                 await asyncio.sleep(0.005)
+
+
+async def test_connecting_that_is_given_up_at_any_step_leaves_nothing_behind_its_moment(ours: Terms) -> None:
+    if Conforming.kind == "httpx":
+        pytest.skip("it never gives up connecting")
+    before = connections()
+    async with RawServer(said(b"ok"), tls=serving()) as server, open_wire(terms=ours) as wire:
+        for steps in range(1, 40):
+            run = started(wire.send(server.instance, GET, until=after(0.3), max_body=10))
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            run.cancel()
+            await asyncio.wait([run])
+    async with asyncio.timeout(5):
+        while connections() > before:
+            await asyncio.sleep(0.05)
+
+
+def connections() -> int:
+    """How many there are in this process, whatever keeps them."""
+    gc.collect()
+    return sum(isinstance(one, Connection) for one in gc.get_objects())
+
+
+async def test_a_connection_that_the_service_ends_is_at_no_step_taken_for_an_open_one(ours: Terms) -> None:
+    leave = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said(b"ok"))
+        await leave.wait()
+
+    async with RawServer(script, tls=serving()) as server, open_wire(terms=ours) as wire:
+        await wire.send(server.instance, GET, until=after(5), max_body=10)
+        if Conforming.kind == "httpx":
+            pytest.skip("it looks for itself")
+        (pool,) = wire._pools.values()
+        (connection,) = pool._idle
+        assert connection.is_open()
+        leave.set()
+        async with asyncio.timeout(5):
+            while not connection.closed:
+                connection.is_open()
+                await asyncio.sleep(0)
 
 
 async def test_a_service_that_says_goodbye_ends_a_body_without_a_length(ours: Terms) -> None:

@@ -1,13 +1,15 @@
 """Every subset of the store's seven services failing, in three ways, behind each gateway: the contract, as data.
 
 The contract is the table of which part is required where. Time is virtual: a service that answers an hour late costs
-the test nothing, and the gateway its deadline.
+the test nothing, and the gateway its deadline. A tenth of it is held over real sockets too, where time is not.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain, combinations
+from functools import partial
+from itertools import chain, combinations, product
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
@@ -17,6 +19,7 @@ from bff_core.upstream_settings import RetrySettings
 from bffs.mobile.app import create as mobile
 from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
+from tests.listening import Listening, listening
 from tests.store import SERVICES, Store, babble, client, delay, refuse, settings
 
 
@@ -95,25 +98,62 @@ async def test_whatever_fails_the_page_keeps_its_contract(name: str, way: str, s
     contract, failing = CONTRACTS[name], WAYS[way]
     for broken in SUBSETS:
         app = contract.create(settings(name), store.internet(broken, failing.bring_about))
-        app.dependency_overrides[visitor] = _alice
-        started = asyncio.get_running_loop().time()
-        async with client(app) as someone:
-            reply = await someone.get(contract.path)
-        took = asyncio.get_running_loop().time() - started
+        await assert_kept(contract, failing, broken, app)
 
-        assert took < app.state.settings.deadline, broken
-        if set(contract.required.values()) & set(broken):
-            assert reply.status_code == failing.status, broken
-            assert reply.headers["content-type"] == "application/problem+json"
-            assert reply.json()["type"] == failing.kind
-            assert "page-parts" not in reply.headers
-        else:
-            missing = {part for part, needs in contract.optional.items() if needs & set(broken)}
-            assert reply.status_code == 200, broken
-            assert_complete_but_for(missing, reply.json(), contract)
-            assert parts_of(reply.headers["page-parts"]) == {
-                part: failing.reason if part in missing else None for part in {**contract.required, **contract.optional}
-            }
+
+TENTH = list(product(CONTRACTS, WAYS, SUBSETS))[::10]
+LATE, GIVEN_UP = 0.4, 0.1  # seconds after which a service answers that is late, and those after which it is given up
+
+
+@pytest.mark.real_time
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("name", CONTRACTS)
+async def test_whatever_fails_over_real_sockets_the_page_keeps_its_contract(name: str, way: str, store: Store) -> None:
+    contract, failing = CONTRACTS[name], WAYS[way]
+    bring_about, hurry = failing.bring_about, {}
+    if way == "delay":
+        bring_about, hurry = partial(delay, seconds=LATE), {"timeout": GIVEN_UP}
+    async with listening(store.hosts()) as well, listening(store.hosts(SERVICES, bring_about)) as ill:
+        for broken in [broken for *case, broken in TENTH if case == [name, way]]:
+            app = contract.create(settings(name, over_sockets(well, ill, broken, hurry)))
+            async with app.router.lifespan_context(app):
+                await assert_kept(contract, failing, broken, app)
+
+
+def over_sockets(
+    well: Listening, ill: Listening, broken: Sequence[str], hurry: dict[str, Any]
+) -> Callable[[str], dict[str, Any]]:
+    """How services are called of which these are ``broken``, and only those in a ``hurry``."""
+
+    def called(service: str) -> dict[str, Any]:
+        if service in broken:
+            return {"instances": [ill[f"{service}.test"]], **hurry}
+        return {"instances": [well[f"{service}.test"]]}
+
+    return called
+
+
+async def assert_kept(contract: Contract, failing: Failing, broken: Sequence[str], app: FastAPI) -> None:
+    """What the page answers while these services fail in this way."""
+    app.dependency_overrides[visitor] = _alice
+    started = asyncio.get_running_loop().time()
+    async with client(app) as someone:
+        reply = await someone.get(contract.path)
+    took = asyncio.get_running_loop().time() - started
+
+    assert took < app.state.settings.deadline, broken
+    if set(contract.required.values()) & set(broken):
+        assert reply.status_code == failing.status, broken
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.json()["type"] == failing.kind
+        assert "page-parts" not in reply.headers
+    else:
+        missing = {part for part, needs in contract.optional.items() if needs & set(broken)}
+        assert reply.status_code == 200, broken
+        assert_complete_but_for(missing, reply.json(), contract)
+        assert parts_of(reply.headers["page-parts"]) == {
+            part: failing.reason if part in missing else None for part in {**contract.required, **contract.optional}
+        }
 
 
 def assert_complete_but_for(missing: set[str], body: dict, contract: Contract) -> None:

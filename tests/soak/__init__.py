@@ -1,0 +1,1 @@
+"""What only numbers find: the same thing done a million times, each time a little differently. ``make soak``."""

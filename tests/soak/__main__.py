@@ -1,0 +1,50 @@
+"""``python -m tests.soak``: the long form of a soak. It may be repeated with the seed that it says first."""
+
+from random import SystemRandom
+from typing import Annotated
+
+import typer
+import uvloop
+
+from bff_core.server.collector import tune
+from tests.soak.wire.caller import Unexpected
+from tests.soak.wire.soak import Left, Plan, Result, Round, soak
+
+Calls = Annotated[int, typer.Option(min=1000, help="Of which each is a little different.")]
+Seed = Annotated[int | None, typer.Option(help="What calls are drawn from; another one each time by default.")]
+Callers = Annotated[int, typer.Option(min=1, help="At a time; four times as many in every tenth round.")]
+
+
+def main(calls: Calls = 1_000_000, seed: Seed = None, callers: Callers = 100) -> None:
+    """Soak the http1 wire, and tell."""
+    plan = Plan(SystemRandom().randrange(10**9) if seed is None else seed, calls, callers=callers)
+    typer.echo(f"soak of the http1 wire, seed {plan.seed}: {calls:,} calls by {callers} callers")
+    tune()  # as `bff run` does
+    try:
+        result = uvloop.run(soak(plan, _tell))
+    except (Unexpected, Left) as failed:
+        typer.echo(f"seed {plan.seed}: {failed}", err=True)
+        raise typer.Exit(1) from failed
+    _tell_all(result)
+
+
+def _tell(done: Round) -> None:
+    rate = done.calls / done.seconds
+    typer.echo(f"{done.calls:11,} calls {done.seconds:6.0f} s {rate:7,.0f}/s {_mebibytes(done.resident)}")
+
+
+def _tell_all(result: Result) -> None:
+    typer.echo(f"every call ended as it may, and nothing is left, after {result.seconds:.0f} s")
+    for end, number in result.ends.most_common():
+        typer.echo(f"{number:11,} {end}")
+    typer.echo(f"{result.asked:11,} requests over {result.accepted:,} connections")
+    for when, memory in {"after the warm-up": result.warm, "at the end": result.final}.items():
+        typer.echo(f"{_mebibytes(memory.resident)} in {memory.blocks:,} blocks {when}")
+
+
+def _mebibytes(number: int) -> str:
+    return f"{number / 2**20:7.1f} MiB"
+
+
+if __name__ == "__main__":
+    typer.run(main)
