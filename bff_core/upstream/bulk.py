@@ -58,11 +58,11 @@ class _Seat(Promise[Any], Generic[T]):
     """One that waits."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, one: str, context: RequestContext, until: float) -> None:
-        super().__init__(loop, self._leave)
+        super().__init__(loop)
         self.one, self.context, self.until = one, context, until
         self.tour: _Tour[T] | None = None
 
-    def _leave(self) -> None:
+    def _given_up(self) -> None:
         if self.tour is not None:
             self.tour.left()
 

@@ -222,7 +222,7 @@ class _Waiter(Promise[T]):
     """Whoever awaits a call outside of a page. It gives up at the deadline of its request."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop, self._leave)
+        super().__init__(loop)
         self._flight: Flight[T] | None = None
 
     def wait_for(self, call: Call[T], context: RequestContext) -> None:
@@ -249,7 +249,7 @@ class _Waiter(Promise[T]):
     def _too_late(self) -> None:
         self.give_up(TooLate("a call was not answered before the deadline of its request"))
 
-    def _leave(self) -> None:
+    def _given_up(self) -> None:
         flight, self._flight = self._flight, None
         if flight is not None:
             flight.leave(self)

@@ -28,7 +28,7 @@ class Race(Promise[T]):
         afford: Callable[[], bool],
     ) -> None:
         loop = asyncio.get_running_loop()
-        super().__init__(loop, self._end)
+        super().__init__(loop)
         self._second, self._afford = second, afford
         self._flying: list[Flight[T]] = []
         self._first: Flight[T] | None = None
@@ -63,6 +63,9 @@ class Race(Promise[T]):
         self._first = self._first or flight
         self._flying.append(flight)
         flight.start(life)
+
+    def _given_up(self) -> None:
+        self._end()
 
     def _end(self) -> None:
         self._first = self._failure = None

@@ -15,7 +15,10 @@ T = TypeVar("T")
 
 
 class Promise(Generic[T]):
-    """Kept or broken once, awaited by one. ``forget`` is called when the one who waits gives up."""
+    """Kept or broken once, awaited by one. ``forget`` is called when the one who waits gives up.
+
+    What is a promise itself has ``_given_up`` instead, because a method of its own in it would be a cycle.
+    """
 
     # on the class, because there is one for each call, and most of it stays as it is
     done = False
@@ -24,7 +27,7 @@ class Promise(Generic[T]):
     _error: BaseException | None = None
     _value: T
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], object]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], object] = lambda: None) -> None:
         self.loop = loop
         self._forget = forget
 
@@ -78,24 +81,25 @@ class Promise(Generic[T]):
 
     def result(self) -> T:
         """What was brought."""
-        if self._error is not None:
-            try:
-                raise self._error
-            finally:
-                del self  # or the error knows this promise, which knows the error
-        return self._value
-
-    def __await__(self) -> Generator["Promise[T]", None, T]:
-        if not self.done:
-            self._asyncio_future_blocking = True
-            yield self
         if self._error is None:
             return self._value
-        error = self._error
         try:
+            raise self._error
+        finally:
+            del self  # or the error knows this promise, which knows the error
+
+    def __await__(self) -> Generator["Promise[T]", None, T]:
+        try:
+            if not self.done:
+                self._asyncio_future_blocking = True
+                yield self  # where a task brings it, an error is raised here
+            error = self._error
+            if error is None:
+                return self._value
             raise error
         finally:
-            del self, error  # see result
+            del self  # as in result
+            error = None
 
     # as much of a future as an asyncio task asks for
 
@@ -111,9 +115,12 @@ class Promise(Generic[T]):
         """Nobody waits any more, and ``error`` is what came of it; false when it is too late for that."""
         if self.done:
             return False
-        self._forget()
+        self._given_up()
         self.break_(error)
         return True
+
+    def _given_up(self) -> None:
+        self._forget()
 
     def cancel(self, msg: Any = None) -> bool:
         """Whoever waited has given up; false when it is too late for that, and the task hears of it another way."""

@@ -4,20 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from itertools import count
-from math import inf
 from pathlib import Path
-from time import monotonic
 from typing import Any, Protocol
 
 import pytest
 
 from bff_core.errors import UpstreamError
-from bff_core.upstream.flight import Flight
 from bff_core.wire import Instance, Request, Wire
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.promise import errand
 from bff_core.wire.terms import Terms
 from tests.bff_core.authority import serving, trusting
+from tests.bff_core.flying import Flying
 from tests.bff_core.raw_server import Conforming, RawServer, after, open_wire, said
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
@@ -80,28 +78,6 @@ class Run(Protocol):
 
 def as_task(work: Awaitable[bytes]) -> Run:
     return asyncio.ensure_future(work)
-
-
-class Flying:
-    """A flight, and the one who waits for it."""
-
-    def __init__(self, work: Any) -> None:
-        self._flight = Flight[bytes](self, inf, monotonic)
-        self._flight.start(work)
-
-    def landed(self, flight: Flight[bytes]) -> None:
-        pass
-
-    def done(self) -> bool:
-        return self._flight.done
-
-    def cancel(self) -> None:
-        self._flight.leave(self)
-
-    def result(self) -> bytes:
-        if self._flight.error is not None:
-            raise self._flight.error
-        return self._flight.value
 
 
 def as_flight(work: Any) -> Run:

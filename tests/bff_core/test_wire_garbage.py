@@ -2,13 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextvars import copy_context
 
 import pytest
 
-from bff_core.upstream.flight import Flight
 from bff_core.wire import Instance, Request
 from bff_core.wire.http1 import Http1Wire
+from tests.bff_core.flying import Flying
 from tests.bff_core.raw_server import RawServer, after, said
 
 pytestmark = pytest.mark.real_time
@@ -67,14 +66,12 @@ async def endless() -> AsyncIterator[bytes]:
 
 async def in_the_air(work: Awaitable[object], for_turns: int | None = None) -> None:
     """As calls of pages are: with no task, whose own would be to see."""
-    landed = asyncio.get_running_loop().create_future()
-    flight = Flight(work, copy_context(), lambda _: landed.set_result(None))
-    flight.start()
+    flying = Flying(work)
     if for_turns is not None:
         for _ in range(for_turns):
             await asyncio.sleep(0)
-        flight.cancel()
-    await landed
+        flying.cancel()
+    await flying.over
 
 
 @pytest.mark.parametrize("exchange", [whole, of_an_error, late, left, streamed, unread, answered_early])

@@ -3,13 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing
-from contextvars import copy_context
 from typing import Any, Protocol
 
 from bff_core.errors import GatewayError
-from bff_core.upstream.flight import Flight
 from bff_core.wire import Instance, Request, Wire, header
 from bff_core.wire.promise import Promise
+from tests.bff_core.flying import Flying
 from tests.soak.wire.lot import Lot, content
 
 __all__ = ["Caller", "SourceBroke", "Unexpected"]
@@ -158,12 +157,11 @@ def _started(work: Coroutine[Any, Any, str], *, flies: bool) -> tuple[_Run, Prom
 
     Who awaits it in a flight goes on at once, and asks for the next thing on the stack on which the last one ended.
     """
+    if flies:
+        flying = Flying(work)
+        return flying, flying.over
     loop = asyncio.get_running_loop()
     over: Promise[None] = Promise(loop, lambda: None)
-    if flies:
-        flight = Flight(work, copy_context(), lambda _: over.keep(None))
-        flight.start()
-        return flight, over
     task = loop.create_task(work)
     task.add_done_callback(lambda _: over.keep(None))
     return task, over

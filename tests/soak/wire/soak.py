@@ -7,14 +7,13 @@ quite the same.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterator
-from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import count, islice
 from time import monotonic
 from typing import Any
 
-from bff_core.upstream.flight import Flight
 from bff_core.wire.http1 import Http1Wire
+from tests.bff_core.flying import Flying
 from tests.soak.holdings import Memory, alive, files, resident
 from tests.soak.wire.caller import Caller, Unexpected
 from tests.soak.wire.far_side import FarSide
@@ -177,11 +176,9 @@ class _Soak:
 
 
 async def _flown(life: Coroutine[Any, Any, None]) -> None:
-    landed = asyncio.get_running_loop().create_future()
-    flight = Flight(life, copy_context(), lambda _: landed.done() or landed.set_result(None))
-    flight.start()
+    flying = Flying(life)
     try:
-        await landed
+        await flying.over
     finally:
-        flight.cancel()
-    flight.result()
+        flying.cancel()
+    flying.result()
