@@ -61,12 +61,15 @@ class AgainstAList(RuleBasedStateMachine):
 
     @rule(times=st.integers(1, 25))
     def ask(self, times: int) -> None:
+        if self.now == self.closed_at:
+            self.now += 2 * EXACTLY  # or floats decide whether it was before that
         for _ in range(times):
             state, probing = self.circuit.state, any(attempt.probe for attempt in self.under_way)
             try:
                 probe = self.circuit.admit(self.now)
             except CircuitOpen as refused:
-                assert refused.retry_after > 0
+                wait = refused.retry_after or 0.0
+                assert 0 < wait <= 6.0 + EXACTLY
                 assert probing or (state is State.OPEN and self.now - self.opened_at <= 6.0 + EXACTLY)
             else:
                 assert probe == (state is not State.CLOSED)
@@ -129,8 +132,8 @@ class AgainstAList(RuleBasedStateMachine):
                 self.ended.clear()
 
     def _counted(self, attempt: Attempt) -> None:
-        # what is as old as the circuit's being closed may count or not
-        if attempt.verdict.counts and attempt.begun >= self.closed_at - EXACTLY:
+        counts = attempt.verdict.counts and attempt.begun >= self.closed_at
+        if counts:
             self.ended.append(attempt)
         opens = self.circuit.state is State.OPEN
         looks_back = {10.0 + EXACTLY, 9.0 - EXACTLY} | {
@@ -138,7 +141,7 @@ class AgainstAList(RuleBasedStateMachine):
         }
         reasons = [self._reason(seconds) for seconds in looks_back]
         assert not (opens and not any(reasons))
-        if attempt.verdict.counts_as == "failure" or (attempt.verdict.counts and self._slow(attempt)):
+        if counts and (attempt.verdict.counts_as == "failure" or self._slow(attempt)):
             assert opens or not all(reasons)
         if opens:
             self.ended.clear()
@@ -211,7 +214,7 @@ def test_what_was_fine_a_while_ago_is_not_forgotten_sooner_than_what_was_not() -
     circuit.record(Verdict.SUCCESS, 0.1, 0.0, probe=circuit.admit(0.0))
     for number in range(100):
         circuit.record(Verdict.FAILURE if number % 10 < 4 else Verdict.SUCCESS, 0.1, 0.95, probe=circuit.admit(0.95))
-    for number in range(21):
+    for _ in range(21):
         circuit.record(Verdict.SUCCESS, 0.1, 10.1, probe=circuit.admit(10.1))
     circuit.record(Verdict.FAILURE, 0.1, 10.1, probe=circuit.admit(10.1))
     assert circuit.state is State.CLOSED
