@@ -95,9 +95,10 @@ class AdaptiveBulkhead(Bulkhead):
         return usual
 
     def _correct(self, current: float, usual: float, *, used: bool) -> None:
-        gradient = max(0.5, min(1.0, _TOLERANCE * usual / current))
-        self._queued = self._queued + 1 if used and gradient < 1.0 else max(0, self._queued - 1)
-        if gradient == 1.0 and not used:
+        fast = current <= _TOLERANCE * usual
+        gradient = 1.0 if fast else max(0.5, _TOLERANCE * usual / current)
+        self._queued = self._queued + 1 if used and not fast else max(0, self._queued - 1)
+        if fast and not used:
             return
         wanted = self._exact * gradient + sqrt(self._exact)
         self._exact += _SMOOTH * (min(max(wanted, self._least), self._most) - self._exact)
