@@ -136,7 +136,6 @@ class Upstream:
                 verdict = self._record(error, start, now, probe=probe)
                 if once or not self._worth_repeating(call, flight, verdict, error):
                     raise
-                flight.committed = False  # a pause can be taken back
                 retries = retries or Retries(self.settings.retry, self.budget)
                 after = error.retry_after if isinstance(error, GatewayError) else None
                 if not await retries.again(left=flight.until - now, retry_after=after):
