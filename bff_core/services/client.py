@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bff_core.errors import InvalidRequest
 from bff_core.upstream import Call, Download, Endpoint, Gathering, QueryValue, Template, Upstream
 from bff_core.wire import ReplyStream
 
@@ -102,7 +103,9 @@ class ServiceClient:
         if content is not None:
             call.headers = ((b"content-type", b"application/json"),)
             call.body = content.__pydantic_serializer__.to_json(content)
-        if key is not None:
+        if key is not None and key.strip():  # by an empty one nothing is known again
+            if not (key.isascii() and key.isprintable()):
+                raise InvalidRequest(("idempotency-key", "holds what cannot be sent"))
             call.headers = (*call.headers, (b"idempotency-key", key.encode("ascii")))
         return call
 

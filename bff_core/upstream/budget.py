@@ -27,7 +27,7 @@ class RetryBudget:
 
     def withdraw(self, now: float) -> bool:
         """Pay for one more attempt; false where it cannot be afforded."""
-        if self.left(now) <= 0:
+        if not self.left(now):
             self.refused += 1
             return False
         self._spent.add(now)
@@ -36,4 +36,4 @@ class RetryBudget:
 
     def left(self, now: float) -> int:
         """How many more could be paid for."""
-        return max(self._floor, int(self._share * self._calls.count(now))) - self._spent.count(now)
+        return max(0, max(self._floor, int(self._share * self._calls.count(now))) - self._spent.count(now))

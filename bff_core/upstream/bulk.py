@@ -7,6 +7,7 @@ loop; if others have asked too, by whatever page, all of them get theirs from on
 import asyncio
 from collections.abc import Callable, Hashable
 from typing import Any, Final, Generic, TypeVar
+from urllib.parse import quote
 
 from bff_core.context import RequestContext
 from bff_core.errors import BadReply, BadStatus, GatewayError, InvalidRequest, NotFound
@@ -19,7 +20,7 @@ __all__ = ["ALONE", "Gathering"]
 T = TypeVar("T")
 
 _MOST: Final = 100  # ids in one call
-_LONGEST: Final = 4000  # characters of them, because services take targets of 8 KiB
+_LONGEST: Final = 4000  # characters of them as they are written, because services take targets of 8 KiB
 
 ALONE: Final = object()
 """What is brought to one that shall go by itself."""
@@ -117,12 +118,13 @@ class _Tour(Generic[T]):
 
 def _groups(seats: list[_Seat[T]]) -> list[list[_Seat[T]]]:
     groups: list[list[_Seat[T]]] = []
-    length = _LONGEST
+    length = 0
     for seat in seats:
-        length += len(seat.one)
-        if length > _LONGEST or len(groups[-1]) == _MOST:
+        written = len(quote(seat.one, safe=""))
+        length += written
+        if not groups or length > _LONGEST or len(groups[-1]) == _MOST:
             groups.append([])
-            length = len(seat.one)
+            length = written
         groups[-1].append(seat)
     return groups
 

@@ -11,6 +11,7 @@ __all__ = ["AdaptiveBulkhead", "Bulkhead", "bulkhead"]
 _TOLERANCE: Final = 1.5  # times the usual latency before there is said to be a queue
 _SAMPLES: Final = 50  # answers from one correction of the limit to the next, at least
 _USUAL: Final = 0.05  # the weight of the last sample in what is usual: about the last twenty count
+_LONG: Final = 100  # corrections in a queue before what is usual is measured anew
 _SMOOTH: Final = 0.2  # the weight of the newest limit
 
 
@@ -49,10 +50,12 @@ class AdaptiveBulkhead(Bulkhead):
     """Follows the latency: what takes longer than usual is standing in a queue, and so fewer are let in.
 
     The gradient of Netflix's concurrency-limits, as Envoy has it too: the limit is multiplied by usual latency over
-    current latency, a half to one, and grows by its square root, as long as it is used.
+    current latency, a half to one, and grows by its square root, as long as it is used. What takes longer because the
+    limit is used is not usual, or an overload that lasts would soon be; instead, as in Envoy, after a while in a queue
+    only ``least`` are let in for some fifty answers, to see how long it takes without one.
     """
 
-    __slots__ = ("_answers", "_exact", "_least", "_most", "_sum", "_usual")
+    __slots__ = ("_answers", "_exact", "_ignored", "_least", "_measuring", "_most", "_queued", "_sum", "_usual")
 
     def __init__(self, upstream: str, settings: BulkheadSettings) -> None:
         super().__init__(upstream, settings.limit)
@@ -60,25 +63,45 @@ class AdaptiveBulkhead(Bulkhead):
         self._exact = float(settings.limit)
         self._usual: float | None = None
         self._sum = 0.0
-        self._answers = 0
+        self._answers = self._queued = self._ignored = 0
+        self._measuring = False
 
     def answered(self, ran: float) -> None:
         """Correct the limit, once enough have answered."""
+        if self._ignored:
+            # sent before the limit was lowered, or just behind those that were
+            self._ignored -= self.in_flight < self.limit
+            return
         self._sum += ran
         self._answers += 1
         if self._answers < max(_SAMPLES, self.limit):
             return
         current, used = self._sum / self._answers, self.in_flight * 2 >= self.limit
         self._sum, self._answers = 0.0, 0
-        usual = current if self._usual is None else self._usual + _USUAL * (current - self._usual)
+        if self._measuring:
+            self._measuring, self._queued, self._usual = False, 0, current
+        else:
+            self._correct(current, self._learn(current, used=used), used=used)
+        self.limit = round(self._exact)
+        if self._queued >= _LONG:
+            self._measuring, self._ignored, self.limit = True, self._least, self._least
+
+    def _learn(self, current: float, *, used: bool) -> float:
+        usual = current if self._usual is None else self._usual
+        if current <= usual or not used:
+            usual += _USUAL * (current - usual)
         # after a long queue what is usual is too much, and would let the next one be as long
         self._usual = usual = usual if usual <= 2 * current else usual * 0.95
-        gradient = max(0.5, min(1.0, _TOLERANCE * usual / current))
-        if gradient == 1.0 and not used:
+        return usual
+
+    def _correct(self, current: float, usual: float, *, used: bool) -> None:
+        fast = current <= _TOLERANCE * usual
+        gradient = 1.0 if fast else max(0.5, _TOLERANCE * usual / current)
+        self._queued = self._queued + 1 if used and not fast else max(0, self._queued - 1)
+        if fast and not used:
             return
         wanted = self._exact * gradient + sqrt(self._exact)
         self._exact += _SMOOTH * (min(max(wanted, self._least), self._most) - self._exact)
-        self.limit = round(self._exact)
 
 
 def bulkhead(upstream: str, settings: BulkheadSettings) -> Bulkhead:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable
 from enum import StrEnum
+from math import inf
 from typing import Final, Protocol
 
 from bff_core.errors import CircuitOpen
@@ -60,7 +61,7 @@ class Circuit:
 
     __slots__ = (
         *("_attempts", "_failures", "_slow"),
-        *("_changed", "_good", "_probing", "_settings", "_until", "_upstream", "opened", "state"),
+        *("_changed", "_closed_at", "_good", "_probing", "_settings", "_until", "_upstream", "opened", "state"),
     )
 
     def __init__(
@@ -69,6 +70,7 @@ class Circuit:
         self._upstream, self._settings, self._changed = upstream, settings, changed
         self._attempts, self._failures, self._slow = (Window(settings.window) for _ in range(3))
         self._until = 0.0
+        self._closed_at = -inf
         self._good = 0
         self._probing = False
         self.state = State.CLOSED
@@ -91,7 +93,7 @@ class Circuit:
         """See ``Breaker``."""
         if probe:
             self._probed(verdict, ran, now)
-        elif self.state is _CLOSED and verdict.counts:
+        elif self.state is _CLOSED and verdict.counts and now - ran >= self._closed_at:
             self._attempts.add(now)
             slow = self._settings.slow
             if verdict is not _SUCCESS or (slow is not None and ran >= slow):
@@ -121,6 +123,7 @@ class Circuit:
         if self._good >= self._settings.successes:
             for window in (self._attempts, self._failures, self._slow):
                 window.clear()
+            self._closed_at = now
             self._enter(State.CLOSED)
 
     def _is_slow(self, ran: float) -> bool:

@@ -86,12 +86,12 @@ class Flight(Generic[T]):
         """
         if self._others and passenger in self._others:
             self._others.remove(passenger)
-        elif passenger is self._passenger:
+        elif passenger is self._passenger:  # and has not left before, or what cleans up would be cancelled
             self._passenger = self._others.pop(0) if self._others else None
-        if self._passenger is None and not self.committed:
-            self._disappear()
-            if self._waiting is not None:
-                self._waiting.cancel()
+            if self._passenger is None and not self.committed:
+                self._disappear()
+                if self._waiting is not None and not self._waiting.cancel():
+                    self._interrupt()  # it was brought in this very turn of the loop
 
     @property
     def deserted(self) -> bool:
@@ -132,7 +132,7 @@ class Flight(Generic[T]):
             waiting.add_done_callback(self.go_on)
 
     def _interrupt(self) -> None:
-        # a bare yield hears of nothing by itself, so that what is sent to it next must be what ends it
+        # a bare yield, or a future that is done, hears of nothing, so that what is sent next must be what ends it
         send, throw = self._send, self._life.throw
 
         def raise_there(_: None) -> Any:

@@ -78,7 +78,8 @@ class Latency:
     def _turn(self, now: float) -> None:
         if now - self._end >= _SECONDS:
             self._past.clear()
-            self._end = now
+            self._counters = [0] * _COUNTERS
+            self._end = now + 1.0
         while now >= self._end:
             self._past.append(self._counters)
             self._counters = [0] * _COUNTERS

@@ -9,17 +9,18 @@ __all__ = ["Window"]
 class Window:
     """Counts what happens within the last ``seconds``, in ``slices`` of them, the oldest of which goes as a whole.
 
-    So it looks back at least ``seconds - seconds / slices``, and at most ``seconds``. Moments are those of one clock
-    that does not go backwards.
+    So it looks back at least ``seconds - seconds / slices``, and at most ``seconds``; windows of one kind all look back
+    equally far, because slices begin at the same moments for all of them. Moments are those of one clock that does
+    not go backwards.
     """
 
-    __slots__ = ("_current", "_end", "_past", "_slice", "_sum", "seconds")
+    __slots__ = ("_current", "_end", "_index", "_past", "_slice", "_sum", "seconds")
 
     def __init__(self, seconds: float, slices: int = 10) -> None:
         self.seconds = seconds
         self._slice = seconds / slices
         self._past: deque[int] = deque([0] * (slices - 1), maxlen=slices - 1)
-        self._sum = self._current = 0
+        self._sum = self._current = self._index = 0
         self._end = -inf
 
     def add(self, now: float) -> None:
@@ -41,16 +42,15 @@ class Window:
         self._sum = self._current = 0
 
     def _turn(self, now: float) -> None:
-        if now - self._end >= self.seconds:
+        index = int(now / self._slice)
+        if now >= (index + 1) * self._slice:  # as floats have it
+            index += 1
+        slices, self._index = index - self._index, index
+        self._end = (index + 1) * self._slice
+        if slices > len(self._past):
             self.clear()
-            self._end = now + self._slice
             return
-        while now >= self._end:
-            self._sum += self._current
-            if self._past:
-                self._sum -= self._past[0]
-                self._past.append(self._current)
-            else:
-                self._sum -= self._current
+        for _ in range(slices):
+            self._past.append(self._current)
             self._current = 0
-            self._end += self._slice
+        self._sum = sum(self._past)

@@ -114,6 +114,40 @@ async def test_who_leaves_twice_takes_nobody_along() -> None:
     assert (first.told, second.told) == ([], ["here"])
 
 
+async def test_who_leaves_twice_does_not_disturb_the_cleaning_up() -> None:
+    cleaned = []
+
+    async def life() -> None:
+        try:
+            await promise()
+        finally:
+            await asyncio.sleep(1)
+            cleaned.append(True)
+
+    flight, passenger = take_off(life())
+    for _ in range(3):
+        flight.leave(passenger)
+        await asyncio.sleep(0)
+    assert not flight.done
+    await asyncio.sleep(2)
+    assert cleaned == [True]
+    assert flight.done
+
+
+async def test_who_leaves_in_the_turn_in_which_a_pause_has_ended_is_heard_all_the_same() -> None:
+    went_on = []
+
+    async def life() -> None:
+        await asyncio.sleep(1)
+        went_on.append(True)
+
+    flight, passenger = take_off(life())
+    asyncio.get_running_loop().call_at(1, flight.leave, passenger)  # just after the timer of the pause
+    await asyncio.sleep(2)
+    assert flight.done
+    assert not went_on
+
+
 async def test_leaving_what_has_landed_changes_nothing() -> None:
     async def life() -> int:
         return 1

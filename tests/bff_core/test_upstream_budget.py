@@ -1,0 +1,93 @@
+"""The retry budget against a list of every call and of every retry."""
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from bff_core.upstream.budget import RetryBudget
+
+EXACTLY = 1e-9  # seconds
+
+
+class AgainstLists(RuleBasedStateMachine):
+    @initialize(
+        share=st.sampled_from([0.1, 0.2, 0.0, 1.0]), floor=st.sampled_from([10, 0, 1, 3]), start=st.floats(0, 1e6)
+    )
+    def begin(self, share: float, floor: int, start: float) -> None:
+        self.share, self.floor, self.now = share, floor, start
+        self.budget = RetryBudget(share, floor)
+        self.calls: list[float] = []
+        self.retries: list[float] = []
+        self.refused = 0
+
+    @rule(pause=st.sampled_from([0.05, 0.5, 1.0, 9.0, 10.0, 11.0]) | st.floats(0, 12))
+    def pass_time(self, pause: float) -> None:
+        self.now += pause
+
+    @rule(times=st.integers(1, 100))
+    def call(self, times: int) -> None:
+        for _ in range(times):
+            self.budget.called(self.now)
+        self.calls += [self.now] * times
+
+    @rule(times=st.integers(1, 30))
+    def fail(self, times: int) -> None:
+        for _ in range(times):
+            left = self.budget.left(self.now)
+            granted = self.budget.withdraw(self.now)
+            assert granted == (left > 0)
+            if granted:
+                self.retries.append(self.now)
+            else:
+                self.refused += 1
+                # no meaner than whole slices make it
+                assert self._since(self.retries, 11.0) >= self._allowed(9.0)
+
+    @invariant()
+    def in_the_ten_seconds_before_any_retry_there_are_no_more_than_a_share_of_the_calls_or_the_floor(self) -> None:
+        if self.retries and self.retries[-1] == self.now:
+            assert self._since(self.retries, 10.0) <= self._allowed(10.0)
+
+    @invariant()
+    def it_says_what_is_left_and_what_became_of_all_who_asked(self) -> None:
+        assert 0 <= self.budget.left(self.now) <= self._allowed(10.0)
+        assert (self.budget.spent, self.budget.refused) == (len(self.retries), self.refused)
+
+    def _since(self, moments: list[float], seconds: float) -> int:
+        # what happened just at the end of it may count or not: whatever is more lenient
+        lenient = -EXACTLY if seconds == 10.0 and moments is self.retries else EXACTLY
+        return sum(self.now - moment < seconds + lenient for moment in moments)
+
+    def _allowed(self, seconds: float) -> int:
+        lenient = EXACTLY if seconds == 10.0 else -EXACTLY
+        return max(self.floor, int(self.share * sum(self.now - call < seconds + lenient for call in self.calls)))
+
+
+TestAgainstLists = AgainstLists.TestCase
+
+
+@given(rate=st.integers(1, 200))
+@example(rate=100)
+def test_when_everything_fails_all_the_time_it_is_the_share_or_the_floor_and_not_much_less(rate: int) -> None:
+    budget = RetryBudget(0.1, 10)
+    retries = 0
+    for number in range(30 * rate):
+        budget.called(number / rate)
+        retries += budget.withdraw(number / rate)
+    assert 0.8 * max(0.1 * 30 * rate, 30) <= retries <= max(0.1 * 30 * rate, 30) + 10
+
+
+def test_without_calls_the_floor_is_what_there_is() -> None:
+    budget = RetryBudget(0.1, 10)
+    assert [budget.withdraw(0.0) for _ in range(12)] == [True] * 10 + [False] * 2
+    assert not budget.withdraw(9.99)
+    assert budget.withdraw(11.0)
+
+
+def test_what_was_spent_while_there_were_many_calls_leaves_no_debt_in_what_it_says() -> None:
+    budget = RetryBudget(0.1, 10)
+    for _ in range(1000):
+        budget.called(0.5)
+    for _ in range(100):
+        assert budget.withdraw(0.5)
+    assert budget.left(10.2) == 0
