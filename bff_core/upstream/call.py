@@ -214,6 +214,11 @@ class Call(Generic[T]):
             waiter.wait_for(self, context)
             yield from waiter.__await__()
             return waiter.take()
+        except asyncio.CancelledError:
+            if waiter.kept and isinstance(self.endpoint, Download):  # in this very turn, and nobody else knows of it
+                stream: Any = waiter.take()
+                yield from stream.close().__await__()
+            raise
         finally:
             del waiter  # or what is raised knows it, and it knows that
 

@@ -33,7 +33,8 @@ class Tally:
         """An attempt has ended, however it ended."""
         self._by_verdict[verdict] += 1
         if verdict is not _SUCCESS and verdict.counts_as == "failure":
-            self.last_failure = str(failure) or "stopped after too long"
+            # what was stopped from above ended with a cancellation, which has no words
+            self.last_failure = str(failure) if isinstance(failure, Exception) else "stopped after too long"
             self.last_failure_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def refuse(self, reason: Reason) -> None:

@@ -98,6 +98,7 @@ class Story:
         await asyncio.sleep(6.1)
         assert len(_sent(wire)) == sent
         if isinstance(wire, ScriptedWire):  # the other may not have come to it
+            assert all(stream.closed for stream in wire.streams)
             assert sum(upstream.tally.counts().values()) == sent
         await self._see_that_it_is_not_stuck(wire, client, upstream)
 

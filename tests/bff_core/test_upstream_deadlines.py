@@ -159,6 +159,7 @@ async def test_what_is_stopped_from_above_has_failed_where_it_took_longer_than_a
                 async with asyncio.timeout(ran):
                     await client.book()
     assert upstream.tally.counts() == {counted: 1}
+    assert upstream.tally.last_failure == ("stopped after too long" if counted == "failure" else None)
     assert upstream.bulkhead.in_flight == 0
 
 

@@ -234,6 +234,14 @@ async def test_a_second_one_for_which_no_time_is_left_costs_the_first_nothing() 
     assert len(wire.attempts) == 1
 
 
+async def test_a_second_one_that_fails_is_not_tried_again() -> None:
+    wire = ScriptedWire(fine(0.4), failing())
+    client, upstream = hedging(wire, retry=RetrySettings(attempts=2))
+    assert await client.book() == Book(id="pojos")
+    await settled(upstream)
+    assert (len(wire.attempts), upstream.tally.retried, upstream.budget.spent) == (2, 0, 1)
+
+
 # leaving
 
 
