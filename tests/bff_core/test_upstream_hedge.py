@@ -231,7 +231,8 @@ async def test_a_second_one_for_which_no_time_is_left_costs_the_first_nothing() 
     with pytest.raises(BadStatus):
         await client.book()
     await settled(upstream)
-    assert len(wire.attempts) == 1
+    assert (len(wire.attempts), upstream.budget.spent, upstream.tally.hedged) == (1, 0, 0)
+    assert not upstream.tally.refused
 
 
 async def test_a_second_one_that_fails_is_not_tried_again() -> None:

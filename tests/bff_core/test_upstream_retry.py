@@ -76,6 +76,16 @@ async def test_by_default_there_are_two_extra_attempts() -> None:
     assert len(wire.attempts) == 3
 
 
+async def test_it_is_another_instance_also_where_that_has_had_its_turn_meanwhile() -> None:
+    wire = ScriptedWire(failing(0.1), fine(), fine())
+    client, _ = shop(wire)
+    failed = asyncio.create_task(ask(client.book("a")))
+    await turns()
+    await client.book("b")  # on the other one, so that it would be the turn of the first
+    await failed
+    assert hosts(wire) == ["a.test", "b.test", "b.test"]
+
+
 async def test_where_there_is_one_instance_it_is_tried_there() -> None:
     wire = ScriptedWire(failing(), fine())
     client, _ = shop(wire, instances=["http://a.test"])
