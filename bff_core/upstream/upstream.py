@@ -207,7 +207,7 @@ class Upstream:
             or not self.latency.allows(flight.until - now, now)
         ):
             return False
-        if not self.budget.withdraw(now):
+        if not self.budget.withdraw_evenly(now):
             return False
         self.tally.hedged += 1
         return True

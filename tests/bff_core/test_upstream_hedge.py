@@ -164,7 +164,18 @@ async def test_a_second_attempt_is_no_call_that_pays_in() -> None:
     wire = ScriptedWire(fine(0.4))
     client, upstream = hedging(wire, bulkhead=BulkheadSettings(limit=10_000))
     await asyncio.gather(*[asyncio.create_task(ask(client.book(f"b{number}"))) for number in range(1000)])
-    assert (upstream.tally.hedged, len(wire.attempts)) == (100, 1100)
+    assert (upstream.tally.hedged, len(wire.attempts), upstream.budget.left(now())) == (20, 1020, 80)
+
+
+async def test_where_all_are_slow_at_once_few_are_hedged_and_no_more_before_the_second_is_over() -> None:
+    wire = ScriptedWire(fine(0.45))
+    client, upstream = hedging(wire)
+    for hedged in (5, 10):
+        await asyncio.gather(*[asyncio.create_task(ask(client.book(f"b{number}"))) for number in range(40)])
+        assert upstream.tally.hedged == hedged
+        await asyncio.sleep(0.7)
+        well_known(upstream, 0.1, answers=1000)
+    assert upstream.budget.refused == 2 * 35
 
 
 async def test_a_probe_is_not_hedged() -> None:
