@@ -8,12 +8,13 @@ __all__ = ["RetryBudget"]
 
 _SECONDS: Final = 10.0
 _SLICES: Final = 10
+_AT_ONCE: Final = 5  # hedges in one second, of however small a budget
 
 
 class RetryBudget:
     """Retries and hedges of the last ten seconds are at most ``share`` of the calls of those, or ``floor``."""
 
-    __slots__ = ("_calls", "_floor", "_share", "_spent", "called", "refused", "spent")
+    __slots__ = ("_calls", "_floor", "_hedges", "_share", "_spent", "called", "refused", "spent")
 
     def __init__(self, share: float, floor: int) -> None:
         self._share, self._floor = share, floor
@@ -22,6 +23,7 @@ class RetryBudget:
         """A call was made, at this moment; it pays in."""
         # a slice longer, because what is counted in whole slices must not be forgotten too soon
         self._spent = Window(_SECONDS * (_SLICES + 1) / _SLICES, _SLICES + 1)
+        self._hedges = Window(1.0)
         self.spent = self.refused = 0
         """Since the start."""
 
@@ -34,6 +36,22 @@ class RetryBudget:
         self.spent += 1
         return True
 
+    def withdraw_evenly(self, now: float) -> bool:
+        """Pay for a hedge; false also where those of the last second came to a fifth of the budget, or to five.
+
+        Because calls that are slow all at once stand in a queue, and a hedge for each would make it twice as long.
+        """
+        if self._hedges.count(now) >= max(_AT_ONCE, self._granted(now) // 5):
+            self.refused += 1
+            return False
+        if not self.withdraw(now):
+            return False
+        self._hedges.add(now)
+        return True
+
     def left(self, now: float) -> int:
         """How many more could be paid for."""
-        return max(0, max(self._floor, int(self._share * self._calls.count(now))) - self._spent.count(now))
+        return max(0, self._granted(now) - self._spent.count(now))
+
+    def _granted(self, now: float) -> int:
+        return max(self._floor, int(self._share * self._calls.count(now)))

@@ -18,6 +18,7 @@ class Race(Promise[T]):
 
     The second one starts ``after`` seconds, where ``afford`` agrees then. A first one that fails before is a failure,
     and waits for nothing; one that fails later waits for the second, and where both have failed, it is told.
+    ``lost`` is called where the second one wins while the first is still under way.
     """
 
     def __init__(
@@ -26,10 +27,11 @@ class Race(Promise[T]):
         second: Callable[[], Coroutine[Any, Any, T]],
         after: float,
         afford: Callable[[], bool],
+        lost: Callable[[], object],
     ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop)
-        self._second, self._afford = second, afford
+        self._second, self._afford, self._lost = second, afford, lost
         self._flying: list[Flight[T]] = []
         self._first: Flight[T] | None = None
         self._failure: BaseException | None = None
@@ -42,6 +44,8 @@ class Race(Promise[T]):
         """See ``flight.Passenger``."""
         self._flying.remove(flight)
         if flight.error is None:
+            if flight is not self._first and self._flying:
+                self._lost()
             self._end()
             self.keep(flight.value)
             return

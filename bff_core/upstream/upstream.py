@@ -196,7 +196,8 @@ class Upstream:
         if p95 is None or not call.endpoint.safe:
             return await self._life(call, context, flight)
         first, second = self._life(call, context, flight), partial(self._life, call, context, flight, once=True)
-        return await Race(first, second, max(p95, self.settings.hedge.soonest), partial(self._can_hedge, flight))
+        afford, outrun = partial(self._can_hedge, flight), partial(self._outrun, flight, flight.clock())
+        return await Race(first, second, max(p95, self.settings.hedge.soonest), afford, outrun)
 
     def _can_hedge(self, flight: Flight[Any]) -> bool:
         now = flight.clock()
@@ -206,10 +207,17 @@ class Upstream:
             or not self.latency.allows(flight.until - now, now)
         ):
             return False
-        if not self.budget.withdraw(now):
+        if not self.budget.withdraw_evenly(now):
             return False
         self.tally.hedged += 1
         return True
+
+    def _outrun(self, flight: Flight[Any], start: float) -> None:
+        """The second attempt has won. That the first took longer is known, and must not be forgotten: a p95 of those
+        alone that were not given up is too low, and more is hedged, and given up, each time.
+        """
+        now = flight.clock()
+        self.latency.record(now - start, now)
 
     def _worth_repeating(self, call: Call[Any], flight: Flight[Any], verdict: Verdict, error: BaseException) -> bool:
         """Safe and useful. Whether it can be afforded is seen last."""

@@ -91,3 +91,17 @@ def test_what_was_spent_while_there_were_many_calls_leaves_no_debt_in_what_it_sa
     for _ in range(100):
         assert budget.withdraw(0.5)
     assert budget.left(10.2) == 0
+
+
+@given(share=st.sampled_from([0.0, 0.1, 1.0]), floor=st.sampled_from([0, 3, 10, 100]), calls=st.integers(0, 1000))
+@example(share=0.1, floor=10, calls=1000)
+def test_of_what_there_is_a_fifth_goes_to_hedges_within_a_second_or_five(share: float, floor: int, calls: int) -> None:
+    budget = RetryBudget(share, floor)
+    for _ in range(calls):
+        budget.called(0.5)
+    left = granted = max(floor, int(share * calls))
+    for second in range(1, 8):
+        hedges = sum(budget.withdraw_evenly(second + 0.5) for _ in range(1000))
+        assert hedges == min(left, max(5, granted // 5))
+        left -= hedges
+    assert (budget.spent, budget.left(7.5)) == (granted - left, left)

@@ -73,6 +73,27 @@ async def test_what_takes_longer_than_usual_is_asked_for_on_another_instance_too
     await settled(upstream)
 
 
+async def test_that_the_first_took_longer_is_not_forgotten_when_the_second_wins() -> None:
+    wire = ScriptedWire(*[HANGING, fine(0.02)] * 2)
+    client, upstream = hedging(wire)  # and so 20 answers of a tenth of a second are known
+    usual = p95(upstream)
+    for _ in range(2):
+        await client.book()
+    await asyncio.sleep(0.25)
+    assert p95(upstream) == pytest.approx(usual + 0.02, rel=0.1)  # the 23rd of 24, of which four are new
+
+
+async def test_where_the_first_has_failed_when_the_second_wins_nothing_was_slow() -> None:
+    wire = ScriptedWire(*[failing(0.2), fine(0.2)] * 2)
+    client, upstream = hedging(wire)
+    usual = p95(upstream)
+    for _ in range(2):
+        await client.book()
+    well_known(upstream, 0.1)
+    await asyncio.sleep(0.25)
+    assert p95(upstream) == usual  # the 40th of 42
+
+
 async def test_where_the_first_one_answers_after_all_the_second_is_given_up() -> None:
     wire = ScriptedWire(fine(0.15), HANGING)
     client, upstream = hedging(wire)
@@ -143,7 +164,18 @@ async def test_a_second_attempt_is_no_call_that_pays_in() -> None:
     wire = ScriptedWire(fine(0.4))
     client, upstream = hedging(wire, bulkhead=BulkheadSettings(limit=10_000))
     await asyncio.gather(*[asyncio.create_task(ask(client.book(f"b{number}"))) for number in range(1000)])
-    assert (upstream.tally.hedged, len(wire.attempts)) == (100, 1100)
+    assert (upstream.tally.hedged, len(wire.attempts), upstream.budget.left(now())) == (20, 1020, 80)
+
+
+async def test_where_all_are_slow_at_once_few_are_hedged_and_no_more_before_the_second_is_over() -> None:
+    wire = ScriptedWire(fine(0.45))
+    client, upstream = hedging(wire)
+    for hedged in (5, 10):
+        await asyncio.gather(*[asyncio.create_task(ask(client.book(f"b{number}"))) for number in range(40)])
+        assert upstream.tally.hedged == hedged
+        await asyncio.sleep(0.7)
+        well_known(upstream, 0.1, answers=1000)
+    assert upstream.budget.refused == 2 * 35
 
 
 async def test_a_probe_is_not_hedged() -> None:
