@@ -131,7 +131,7 @@ def in_bulk(form: str, *, by: str) -> Callable[[Callable[[C, str], Call[T]]], Ca
     """
 
     def declare(method: Callable[[C, str], Call[T]]) -> Callable[[C, str], Call[T]]:
-        place = f"_gathering_{form}"
+        place = f"_gathering_{form}_by_{by}"
 
         @wraps(method)
         def call(self: C, one: str) -> Call[T]:

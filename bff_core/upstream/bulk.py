@@ -6,6 +6,7 @@ loop; if others have asked too, by whatever page, all of them get theirs from on
 
 import asyncio
 from collections.abc import Callable, Hashable
+from contextvars import copy_context
 from typing import Any, Final, Generic, TypeVar
 from urllib.parse import quote
 
@@ -61,6 +62,8 @@ class _Seat(Promise[Any], Generic[T]):
     def __init__(self, loop: asyncio.AbstractEventLoop, one: str, context: RequestContext, until: float) -> None:
         super().__init__(loop)
         self.one, self.context, self.until = one, context, until
+        self.written = len(quote(one, safe=""))  # here, where what cannot be written is the fault of this one
+        self.surroundings = copy_context()
         self.tour: _Tour[T] | None = None
 
     def _given_up(self) -> None:
@@ -81,14 +84,17 @@ class _Tour(Generic[T]):
         """Ask."""
         for seat in self._seats:
             seat.tour = self
-        until = max(seat.until for seat in self._seats)
+        # those of the first, as its request id is; by default they are those of whoever came first of all, for anyone
+        self._seats[0].surroundings.run(self._ask)
+
+    def _ask(self) -> None:
+        first, until = self._seats[0], max(seat.until for seat in self._seats)
         try:
-            call = self._form(list(dict.fromkeys(seat.one for seat in self._seats)))
+            fly = self._form(list(dict.fromkeys(seat.one for seat in self._seats))).fly
         except Exception as error:  # noqa: BLE001  raised again by everyone who waits
-            for seat in self._seats:
-                seat.break_(error)
-            return
-        self._flight = call.fly(self._seats[0].context, until, self, self._seats[0].loop.time)
+            self._fail(error)
+        else:
+            self._flight = fly(first.context, until, self, first.loop.time)
 
     def left(self) -> None:
         """One of them waits no more."""
@@ -99,32 +105,45 @@ class _Tour(Generic[T]):
 
     def landed(self, flight: Flight[list[T]]) -> None:
         """See ``flight.Passenger``."""
-        seats, self._seats = self._seats, []
         error = flight.error
-        if error is not None and _is_about_one(error):
-            for seat in seats:
+        if error is None:
+            self._hand_out(flight.value)
+        elif _is_about_one(error):
+            for seat in self._all():
                 seat.keep(ALONE)
-        elif error is not None:
-            for seat in seats:
-                seat.break_(error.copy() if isinstance(error, GatewayError) else error)
         else:
-            found = {self._name(thing): thing for thing in flight.value}
-            for seat in seats:
-                if seat.one in found:
-                    seat.keep(found[seat.one])
-                else:
-                    seat.break_(NotFound(f"{seat.one!r} is not among those that were asked for"))
+            self._fail(error)
+
+    def _hand_out(self, things: list[T]) -> None:
+        try:
+            found = {self._name(thing): thing for thing in things}
+        except Exception as error:  # noqa: BLE001  raised again by everyone who waits
+            self._fail(error)
+            return
+        for seat in self._all():
+            if seat.one in found:
+                seat.keep(found[seat.one])
+            else:
+                seat.break_(NotFound(f"{seat.one!r} is not among those that were asked for"))
+
+    def _fail(self, error: BaseException) -> None:
+        for seat in self._all():
+            seat.break_(error.copy() if isinstance(error, GatewayError) else error)
+
+    def _all(self) -> list[_Seat[T]]:
+        # for good, because who leaves while the others are told must not end anything
+        seats, self._seats = self._seats, []
+        return seats
 
 
 def _groups(seats: list[_Seat[T]]) -> list[list[_Seat[T]]]:
     groups: list[list[_Seat[T]]] = []
     length = 0
     for seat in seats:
-        written = len(quote(seat.one, safe=""))
-        length += written
+        length += seat.written
         if not groups or length > _LONGEST or len(groups[-1]) == _MOST:
             groups.append([])
-            length = written
+            length = seat.written
         groups[-1].append(seat)
     return groups
 

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl
 import pytest
 
 from bff_core.composition import Composition
+from bff_core.context import current
 from bff_core.errors import (
     BadReply,
     BadStatus,
@@ -343,3 +344,53 @@ async def test_what_is_sent_is_written_like_any_call_of_that_form() -> None:
     client, wire = library()
     await asyncio.gather(*at_once(client, "a/b", "c&d"))
     assert wire.targets == ["/books?id=a%2Fb&id=c%26d"]
+
+
+# bugs, and whose surroundings
+
+
+class Mistaken(Shop):
+    @in_bulk("books", by="title")
+    def by_title(self, book_id: str) -> Call[Book]:
+        return self.get("/books/{book_id}", book_id=book_id, returns=Book)
+
+    def nothing(self, ids: Sequence[str]) -> Any:
+        """Forgets to say what to call."""
+
+    @in_bulk("nothing", by="id")
+    def by_nothing(self, book_id: str) -> Call[Book]:
+        return self.get("/books/{book_id}", book_id=book_id, returns=Book)
+
+
+@pytest.mark.parametrize("method", ["by_title", "by_nothing"])
+async def test_nobody_waits_for_ever_because_of_a_bug_in_how_it_was_declared(method: str) -> None:
+    client, upstream = shop(ScriptedWire(play=knowing), client=Mistaken)
+    calls = [getattr(client, method)(book) for book in "ab"]
+    ends = await asyncio.gather(*[asyncio.create_task(ask(call)) for call in calls], return_exceptions=True)
+    assert kinds(ends) == [AttributeError] * 2
+    assert now() < 0.5
+    assert not upstream._in_the_air
+    assert upstream.bulkhead.in_flight == 0
+
+
+async def test_two_methods_may_have_one_bulk_form_and_tell_its_answers_apart_by_another_member() -> None:
+    client, _ = shop(ScriptedWire(play=knowing), client=Mistaken)
+    calls = [client.by_title("c"), client.one("a"), client.one("b")]  # type: ignore[attr-defined]
+    found = await asyncio.gather(*[asyncio.create_task(ask(call)) for call in calls])
+    assert [book.id for book in found] == ["c", "a", "b"]
+
+
+async def test_the_bulk_form_is_made_in_the_surroundings_of_someone_it_is_for() -> None:
+    made: list[tuple[object, Sequence[str]]] = []
+
+    class Watched(Confidant):
+        def books(self, ids: Sequence[str]) -> Call[list[Book]]:
+            made.append((current().principal, ids))
+            return super().books(ids)
+
+    client, _ = shop(ScriptedWire(play=knowing), client=Watched)
+    asking = [("ann", "a"), ("ann", "b"), ("bob", "c"), ("bob", "d")]
+    async with asyncio.TaskGroup() as group:
+        for principal, book in asking:
+            group.create_task(ask(client.one(book), request(principal=principal)))
+    assert made == [("ann", ["a", "b"]), ("bob", ["c", "d"])]
