@@ -68,8 +68,13 @@ class _Terms:
 async def _pause(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     over = loop.create_future()
-    timer = loop.call_later(seconds, over.set_result, None)
+    timer = loop.call_later(seconds, _wake, over)
     try:
         await over
     finally:
         timer.cancel()
+
+
+def _wake(over: asyncio.Future[None]) -> None:
+    if not over.done():  # given up in the very turn in which it ends
+        over.set_result(None)

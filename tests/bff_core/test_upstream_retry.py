@@ -21,7 +21,7 @@ from bff_core.errors import (
     TimedOut,
     Unreachable,
 )
-from bff_core.upstream import Call
+from bff_core.upstream import Call, Flight
 from bff_core.upstream.circuit import State
 from bff_core.upstream_settings import CircuitSettings, RetrySettings
 from bff_core.wire import header
@@ -383,3 +383,23 @@ async def test_calls_that_fail_at_once_do_not_mix_up_whose_turn_it_is() -> None:
     tasks = [asyncio.create_task(ask(client.book(f"b{number}"))) for number in range(50)]
     assert await asyncio.gather(*tasks) == [Book(id="pojos")] * 50
     assert len(wire.attempts) == 150
+
+
+async def test_who_leaves_in_the_turn_in_which_a_pause_would_have_ended_leaves_no_complaint() -> None:
+    loop = asyncio.get_running_loop()
+    complaints: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    client, upstream = shop(ScriptedWire(failing(status=429, retry_after=1)), retry={"first_pause": "0.0000000001ms"})
+    waiting = Waiting()
+    # scheduled first, and with the timer of the pause less than the clock can tell behind it
+    loop.call_at(1.0, lambda: flight.leave(waiting))
+    flight = client.book().fly(request(), 9.0, waiting, loop.time)
+    await asyncio.sleep(2)
+    assert flight.done
+    assert not complaints
+    assert upstream.bulkhead.in_flight == 0
+
+
+class Waiting:
+    def landed(self, flight: Flight[Any]) -> None:
+        """It does not matter how."""
