@@ -32,10 +32,12 @@ class RequestContext:
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
 
-    def narrowed(self, until: float) -> "RequestContext":
-        """The same request as a part of its page sees it: due by ``until``, and a composition inside it is its own."""
+    def narrowed(self, started: float, until: float) -> "RequestContext":
+        """The same request as a part of its page sees it: begun at ``started``, due by ``until``, and a composition
+        inside it is its own.
+        """
         return RequestContext(
-            self.request_id, self.started, min(self.until, until), principal=self.principal, told=self.told
+            self.request_id, started, min(self.until, until), principal=self.principal, told=self.told
         )
 
 

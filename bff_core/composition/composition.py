@@ -127,7 +127,7 @@ class Composition:
             self._settled.set_result(None)
 
     async def _run(self, part: Part[Any]) -> None:
-        enter(self._context.narrowed(part.until))  # in this task's own copy of the surroundings
+        enter(self._context.narrowed(self._clock(), part.until))  # in this task's own copy of the surroundings
         try:
             part.settle(await part.take())
         except BaseException as error:

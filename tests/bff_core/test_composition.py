@@ -634,3 +634,17 @@ async def test_a_part_that_ends_in_no_way_a_part_can_ends_the_page_at_once(odd: 
             page.optional("odd", work())
     assert isinstance(failed.value.__cause__, odd)
     assert asyncio.get_running_loop().time() == 0
+
+
+async def test_a_composition_in_a_part_that_begins_late_has_85_percent_of_the_time_of_that_part() -> None:
+    async def inner() -> tuple[object, object]:
+        async with Composition() as page:
+            quick = page.optional("quick", after(0.05))
+            slow = page.optional("slow", after(0.18), within=1.0)
+        return quick.value, slow.missing
+
+    async with Composition(request()) as page:
+        await asyncio.sleep(1.2)
+        part = page.optional("inner", inner(), within=0.2)
+    assert part.value == ("there", Reason.TIMEOUT)
+    assert now() == pytest.approx(1.2 + 0.85 * 0.2)
