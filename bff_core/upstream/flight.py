@@ -6,6 +6,7 @@ Equal calls board a flight that is in the air; each leaves alone, and with the l
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Coroutine, Hashable
 from contextvars import copy_context
 from copy import copy
@@ -15,6 +16,8 @@ from bff_core.errors import GatewayError
 from bff_core.wire.promise import Promise
 
 __all__ = ["Flight", "Passenger"]
+
+_log = logging.getLogger("bff.upstream")
 
 T = TypeVar("T")
 
@@ -38,8 +41,8 @@ class Flight(Generic[T]):
 
     # on the class, because there is one for each call, and most of it stays as it is
     done = False
-    committed = False
-    """What was sent cannot be taken back: the life goes on when nobody waits for it any more."""
+    committed = 0
+    """Attempts that cannot be taken back: with one, the life goes on when nobody waits for it any more."""
     error: BaseException | None = None
     """What it failed with."""
     value: T
@@ -155,6 +158,8 @@ class Flight(Generic[T]):
         passenger, self._passenger = self._passenger, None  # or whoever keeps us and is told by us is a cycle
         if passenger is not None:
             passenger.landed(self)
+        elif self.error is not None and not isinstance(self.error, _EXPECTED):
+            _log.error("a bug, in a call that nobody waited for any more", exc_info=self.error)
         if self._others:
             self._tell_others()
 

@@ -122,17 +122,18 @@ class Upstream:
         if not once:
             self.budget.called(start)
         probe = self._admit(flight.until - start, start)
+        lasting = not endpoint.reading
         while True:
+            flight.committed += lasting
             try:
                 instance = flight.last = self.balancer.pick(flight.last)
                 until = start + self._timeout
                 request = self._request(call, context, (min(flight.until, until)) - start)
-                flight.committed = not endpoint.reading
                 reply = await endpoint.attempt(self._wire, instance, request, until, flight.until, self._max_reply)
                 answer = endpoint.read(instance, reply)
             except BaseException as error:  # a bug of ours and cancellation too
                 now = clock()
-                flight.committed = False
+                flight.committed -= lasting
                 verdict = self._record(error, start, now, probe=probe)
                 if once or not self._worth_repeating(call, flight, verdict, error):
                     raise
@@ -202,7 +203,8 @@ class Upstream:
     def _can_hedge(self, flight: Flight[Any]) -> bool:
         now = flight.clock()
         if (
-            self.circuit.state is not State.CLOSED
+            flight.deserted
+            or self.circuit.state is not State.CLOSED
             or self.bulkhead.half_full
             or not self.latency.allows(flight.until - now, now)
         ):

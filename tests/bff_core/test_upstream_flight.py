@@ -160,7 +160,7 @@ async def test_leaving_what_has_landed_changes_nothing() -> None:
 async def test_what_cannot_be_taken_back_goes_on_when_nobody_waits() -> None:
     wait = promise()
     flight, passenger = take_off(_wait(wait))
-    flight.committed = True
+    flight.committed = 1
     flight.leave(passenger)
     assert flight.deserted
     assert not flight.done

@@ -320,3 +320,27 @@ async def test_of_two_downloads_one_is_handed_on_and_the_other_given_up() -> Non
     assert [kept is stream and not kept.closed for kept in wire.streams] == [True]
     assert [attempt.given_up for attempt in wire.attempts] == [True, False]
     await settled(upstream)
+
+
+async def test_an_unsafe_call_that_nobody_waits_for_any_more_is_not_hedged() -> None:
+    wire = ScriptedWire(fine(0.4))
+    client, upstream = hedging(wire)
+    task = asyncio.create_task(ask(client.shelve()))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(1)
+    assert [attempt.given_up for attempt in wire.attempts] == [False]
+    assert upstream.tally.hedged == 0
+
+
+async def test_the_second_attempt_at_an_unsafe_call_goes_on_too_when_its_client_leaves_after_the_first_has_failed() -> (
+    None
+):
+    wire = ScriptedWire(failing(0.3, status=500), fine(0.4))
+    client, _ = hedging(wire)
+    task = asyncio.create_task(ask(client.shelve()))
+    await asyncio.sleep(0.35)
+    assert len(wire.attempts) == 2
+    task.cancel()
+    await asyncio.sleep(1)
+    assert [attempt.given_up for attempt in wire.attempts] == [False, False]
