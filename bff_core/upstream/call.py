@@ -213,13 +213,14 @@ class Call(Generic[T]):
         try:
             waiter.wait_for(self, context)
             yield from waiter.__await__()
-            return waiter.take()
+            return waiter.value()
         except asyncio.CancelledError:
             if waiter.kept and isinstance(self.endpoint, Download):  # in this very turn, and nobody else knows of it
-                stream: Any = waiter.take()
+                stream: Any = waiter.value()
                 yield from stream.close().__await__()
             raise
         finally:
+            waiter.forget()
             del waiter  # or what is raised knows it, and it knows that
 
 
@@ -237,11 +238,14 @@ class _Waiter(Promise[T]):
             self._flight = flight
             call.upstream.moments(self.loop).at(context.until, self._too_late)
 
-    def take(self) -> T:
-        """What was brought; kept no longer, although the deadline, which may be far away, keeps this."""
-        value = self._value
-        del self._value
-        return value
+    def value(self) -> T:
+        """What was brought."""
+        return self._value
+
+    def forget(self) -> None:
+        """What it came to; for the deadline, which may be far away, keeps this."""
+        self._error = None
+        self.__dict__.pop("_value", None)
 
     def landed(self, flight: Flight[T]) -> None:
         """See ``flight.Passenger``."""

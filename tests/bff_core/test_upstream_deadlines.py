@@ -1,12 +1,16 @@
 """How long a call has, what is refused because of that, and what becomes of those whose callers have left."""
 
 import asyncio
-from typing import Any
+import gc
+import weakref
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, TypeVar
 
 import pytest
 
 from bff_core.composition import Composition
-from bff_core.context import enter
+from bff_core.context import RequestContext, enter
 from bff_core.errors import BadStatus, DeadlinePassed, Reason, TimedOut, TooLate
 from bff_core.upstream import Call
 from bff_core.upstream.circuit import State
@@ -25,6 +29,8 @@ from tests.bff_core.scripted import (
     turns,
     well_known,
 )
+
+T = TypeVar("T")
 
 ONCE = RetrySettings(attempts=0)
 
@@ -296,3 +302,40 @@ async def test_what_changes_something_has_its_own_timeout_like_any_call() -> Non
     with pytest.raises(TimedOut):
         await client.buy()
     assert (now(), upstream.bulkhead.in_flight) == (0.5, 0)
+
+
+async def test_a_bug_in_a_call_that_nobody_waits_for_any_more_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    wire = ScriptedWire(fine(0.4))
+    client, _ = shop(wire)
+    task = asyncio.create_task(ask(client.buy()))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    await turns()
+    wire.attempts[0].break_(ZeroDivisionError())
+    assert [record.message for record in caplog.records] == ["a bug, in a call that nobody waited for any more"]
+
+
+async def test_a_failure_is_not_kept_until_the_deadline_and_with_it_the_page() -> None:
+    client, _ = shop(ScriptedWire(failing(0.1, status=500)))
+
+    class Large:
+        """Something that a page holds."""
+
+    async def page() -> "weakref.ref[Large]":
+        large = Large()
+        with suppress(BadStatus):
+            await client.book()
+        return weakref.ref(large)
+
+    gc.collect()
+    gc.disable()
+    try:
+        large = await asyncio.create_task(ask_within(page(), request(60)))
+        assert large() is None
+    finally:
+        gc.enable()
+
+
+async def ask_within(page: Coroutine[Any, Any, T], context: RequestContext) -> T:
+    enter(context)
+    return await page
