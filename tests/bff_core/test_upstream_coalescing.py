@@ -162,6 +162,17 @@ async def test_who_comes_after_the_last_has_left_or_the_answer_is_there_is_the_f
     assert [attempt.given_up for attempt in wire.attempts] == [True, False, False]
 
 
+async def test_who_comes_in_the_turn_in_which_the_last_one_leaves_is_not_taken_along() -> None:
+    wire = ScriptedWire(failing(status=429, retry_after=1), fine())
+    buyer, _ = shop(wire)
+    (last,) = at_once([buyer.book()])
+    await asyncio.sleep(0.5)  # while it pauses
+    (next_one,) = at_once([buyer.book()])
+    last.cancel()
+    assert await next_one == Book(id="pojos")
+    assert wire.times == [0.0, 0.5]
+
+
 async def test_they_share_what_is_tried_again_and_who_comes_during_the_pause_is_in_time() -> None:
     wire = ScriptedWire(failing(0.1, status=429, retry_after=1), fine(0.1))
     buyer, upstream = shop(wire)
