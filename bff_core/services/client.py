@@ -127,7 +127,7 @@ def in_bulk(form: str, *, by: str) -> Callable[[Callable[[C, str], Call[T]]], Ca
 
     ``form`` is the method of the same client that takes a list of what this one takes one of (at most 100), and answers
     a list. Its answers are told apart by their member ``by``; what is not among them is ``NotFound``. One that is alone
-    goes by itself, and all of them do where one may have spoilt the call for the others.
+    goes by itself. Where one may have spoilt the call for the others, each half of them is asked for apart, and so on.
     """
 
     def declare(method: Callable[[C, str], Call[T]]) -> Callable[[C, str], Call[T]]:

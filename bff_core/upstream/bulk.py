@@ -50,10 +50,7 @@ class Gathering(Generic[T]):
         waiting, self._waiting = self._waiting, {}
         for seats in waiting.values():
             for group in _groups([seat for seat in seats if not seat.done]):
-                if len(group) == 1:
-                    group[0].keep(ALONE)
-                else:
-                    _Tour(self._form, self._name, group).start()
+                _Tour(self._form, self._name, group).start()
 
 
 class _Seat(Promise[Any], Generic[T]):
@@ -72,7 +69,7 @@ class _Seat(Promise[Any], Generic[T]):
 
 
 class _Tour(Generic[T]):
-    """The one call for some of them."""
+    """The one call for some of them; who is alone goes by itself."""
 
     def __init__(
         self, form: Callable[[list[str]], Call[list[T]]], name: Callable[[T], str], seats: list[_Seat[T]]
@@ -82,6 +79,9 @@ class _Tour(Generic[T]):
 
     def start(self) -> None:
         """Ask."""
+        if len(self._seats) == 1:
+            self._all()[0].keep(ALONE)
+            return
         for seat in self._seats:
             seat.tour = self
         # those of the first, as its request id is; by default they are those of whoever came first of all, for anyone
@@ -109,10 +109,16 @@ class _Tour(Generic[T]):
         if error is None:
             self._hand_out(flight.value)
         elif _is_about_one(error):
-            for seat in self._all():
-                seat.keep(ALONE)
+            self._halve()
         else:
             self._fail(error)
+
+    def _halve(self) -> None:
+        # not each by itself at once, or one name that is refused makes a hundred calls of one
+        seats = [seat for seat in self._all() if not seat.done]
+        for half in (seats[: len(seats) // 2], seats[len(seats) // 2 :]):
+            if half:
+                _Tour(self._form, self._name, half).start()
 
     def _hand_out(self, things: list[T]) -> None:
         try:

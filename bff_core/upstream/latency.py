@@ -18,7 +18,7 @@ _REFRESH: Final = 0.25  # seconds
 _SOON: Final = 0.01  # seconds, while too few are known
 _STEPS: Final = 8  # to twice as long
 _SHORTEST: Final = 2**-14  # seconds, about 0.06 ms
-_LONGEST: Final = 2**6  # seconds
+_LONGEST: Final = 63.9  # seconds, and what takes longer is in the last step too
 _COUNTERS: Final = (14 + 6) * _STEPS
 _OFFSET: Final = 14 * _STEPS
 

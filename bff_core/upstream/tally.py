@@ -10,6 +10,7 @@ from bff_core.upstream.verdict import Verdict
 __all__ = ["Tally"]
 
 
+_LONGEST: Final = 300  # characters: it may repeat what the upstream said
 _SUCCESS: Final = Verdict.SUCCESS  # members of an enumeration are found seven times as slowly
 
 
@@ -34,7 +35,8 @@ class Tally:
         self._by_verdict[verdict] += 1
         if verdict is not _SUCCESS and verdict.counts_as == "failure":
             # what was stopped from above ended with a cancellation, which has no words
-            self.last_failure = str(failure) if isinstance(failure, Exception) else "stopped after too long"
+            said = str(failure) if isinstance(failure, Exception) else "stopped after too long"
+            self.last_failure = said[:_LONGEST]
             self.last_failure_at = datetime.now(UTC).isoformat(timespec="seconds")
 
     def refuse(self, reason: Reason) -> None:

@@ -191,12 +191,26 @@ async def test_what_nobody_asked_for_is_nobodys() -> None:
     ],
     ids=["302", "400", "404", "410", "414", "422", "one that does not fit", "another shape"],
 )
-async def test_where_one_may_have_spoilt_it_for_all_everyone_goes_alone(step: Step) -> None:
+async def test_where_one_may_have_spoilt_it_for_all_each_half_is_asked_for_apart(step: Step) -> None:
     wire = failing_in_bulk(step)
     client, _ = shop(wire)
     found = await asyncio.gather(*at_once(client, "a", "b", "c"))
     assert [book.id for book in found] == ["a", "b", "c"]
-    assert wire.targets == ["/books?id=a&id=b&id=c", "/books/a", "/books/b", "/books/c"]
+    assert wire.targets == ["/books?id=a&id=b&id=c", "/books/a", "/books?id=b&id=c", "/books/b", "/books/c"]
+
+
+async def test_one_that_is_refused_among_a_hundred_costs_the_others_nothing_and_the_service_little() -> None:
+    def play(attempt: Attempt) -> Step:
+        return failing(0.01, status=400) if "bad" in ids(attempt) else knowing(attempt, after=0.01)
+
+    wire = ScriptedWire(play=play)
+    client, upstream = shop(wire)
+    names = [f"n{number}" for number in range(99)]
+    ends = await asyncio.gather(*at_once(client, *names[:40], "bad", *names[40:]), return_exceptions=True)
+    assert [end.id for end in ends if isinstance(end, Book)] == names
+    assert kinds([end for end in ends if not isinstance(end, Book)]) == [BadStatus]
+    assert len(wire.attempts) <= 1 + 2 * 7
+    assert upstream.bulkhead.in_flight == 0
 
 
 @pytest.mark.parametrize(
