@@ -188,7 +188,8 @@ async def test_the_pauses_can_be_set() -> None:
             await client.book()
         first, second, third = wire.times
         longest = [max(longest[0], second - first), max(longest[1], third - second)]
-    assert [round(seconds, 1) for seconds in longest] == [1.0, 1.5]
+    assert 0.7 < longest[0] <= 1.0
+    assert 1.05 < longest[1] <= 1.5
 
 
 async def test_it_is_left_alone_for_as_long_as_it_asks_for() -> None:
