@@ -18,6 +18,7 @@ class AgainstLists(RuleBasedStateMachine):
         self.budget = RetryBudget(share, floor)
         self.calls: list[float] = []
         self.retries: list[float] = []
+        self.hedges: list[float] = []  # which are among them
         self.refused = 0
 
     @rule(pause=st.sampled_from([0.05, 0.5, 1.0, 9.0, 10.0, 11.0]) | st.floats(0, 12))
@@ -42,6 +43,19 @@ class AgainstLists(RuleBasedStateMachine):
                 self.refused += 1
                 # no meaner than whole slices make it
                 assert self._since(self.retries, 11.0) >= self._allowed(9.0)
+
+    @rule(times=st.integers(1, 30))
+    def hedge(self, times: int) -> None:
+        for _ in range(times):
+            left, of_late = self.budget.left(self.now), [self.now - hedge for hedge in self.hedges]
+            if self.budget.withdraw_evenly(self.now):
+                assert left > 0
+                assert sum(age < 0.9 - EXACTLY for age in of_late) < max(5, self._allowed(10.0) // 5)
+                self.retries.append(self.now)
+                self.hedges.append(self.now)
+            else:
+                assert left == 0 or sum(age < 1.0 + EXACTLY for age in of_late) >= max(5, self._allowed(9.0) // 5)
+                self.refused += 1
 
     @invariant()
     def in_the_ten_seconds_before_any_retry_there_are_no_more_than_a_share_of_the_calls_or_the_floor(self) -> None:
