@@ -4,7 +4,7 @@ import asyncio
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -186,6 +186,7 @@ async def test_it_stays_where_it_began_as_long_as_it_is_not_used() -> None:
     assert limiting.limit == 20
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(0, 10), st.integers(1, 60)), max_size=60),
     st.integers(1, 10),

@@ -4,7 +4,7 @@ from contextlib import suppress
 from math import inf
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bff_core.errors import DeadlinePassed, Reason
@@ -22,6 +22,7 @@ answers = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1e6), answers)
 def test_a_percentile_is_that_of_the_last_ten_seconds_and_none_where_few_are_known(
     start: float, story: list[tuple[float, list[float]]]
