@@ -1,7 +1,5 @@
 """What an upstream that is down gets to see of those who call it: little more than the calls, and then only probes."""
 
-import logging
-import random
 from itertools import pairwise
 from typing import Any
 
@@ -17,12 +15,6 @@ from tests.simulations.one_server import Darkness, OneServer
 RATES = [(20, 60), (100, 30), (1000, 11)]  # calls a second, and for how many seconds, because many take long
 UNLIMITED = {"bulkhead": {"limit": 10**6}}  # or it would be the bulkhead that holds attempts back
 DOWN = {"in a millisecond": Darkness("refuses"), "by timeout": Darkness("hangs")}
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "bff.upstream")
-    random.seed(1)
 
 
 async def call_all_the_while(server: OneServer, rate: float, seconds: float, **policies: Any) -> tuple[int, Upstream]:

@@ -1,6 +1,5 @@
 """A service that was dark for a while is as good as before soon after it is back; and without a budget, never again."""
 
-import logging
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -9,11 +8,6 @@ from tests.simulations.picture import drawn
 from tests.simulations.storm import BUDGET_ALONE, CAPACITY, EVERYTHING, OFFERED, WITHOUT_BUDGET, storm
 
 SOON = 7  # seconds
-
-
-@pytest.fixture(autouse=True)
-def _quiet(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.ERROR, "bff.upstream")
 
 
 def test_without_a_budget_those_who_try_again_keep_it_down_for_ever() -> None:
