@@ -11,7 +11,7 @@ __all__ = ["AdaptiveBulkhead", "Bulkhead", "bulkhead"]
 _TOLERANCE: Final = 1.5  # times the usual latency before there is said to be a queue
 _SAMPLES: Final = 50  # answers from one correction of the limit to the next, at least
 _USUAL: Final = 0.05  # the weight of the last sample in what is usual: about the last twenty count
-_LONG: Final = 100  # corrections in a queue before what is usual is measured anew
+_LONG: Final = 30.0  # seconds in a queue before what is usual is measured anew
 _SMOOTH: Final = 0.2  # the weight of the newest limit
 
 
@@ -63,7 +63,8 @@ class AdaptiveBulkhead(Bulkhead):
         self._exact = float(settings.limit)
         self._usual: float | None = None
         self._sum = 0.0
-        self._answers = self._queued = self._ignored = 0
+        self._answers = self._ignored = 0
+        self._queued = 0.0
         self._measuring = False
 
     def answered(self, ran: float) -> None:
@@ -77,11 +78,12 @@ class AdaptiveBulkhead(Bulkhead):
         if self._answers < max(_SAMPLES, self.limit):
             return
         current, used = self._sum / self._answers, self.in_flight * 2 >= self.limit
+        lasted = self._sum / self.limit  # by Little's law, where the limit is used
         self._sum, self._answers = 0.0, 0
         if self._measuring:
-            self._measuring, self._queued, self._usual = False, 0, current
+            self._measuring, self._queued, self._usual = False, 0.0, current
         else:
-            self._correct(current, self._learn(current, used=used), used=used)
+            self._correct(current, self._learn(current, used=used), lasted, used=used)
         self.limit = round(self._exact)
         if self._queued >= _LONG:
             self._measuring, self._ignored, self.limit = True, self._least, self._least
@@ -94,10 +96,10 @@ class AdaptiveBulkhead(Bulkhead):
         self._usual = usual = usual if usual <= 2 * current else usual * 0.95
         return usual
 
-    def _correct(self, current: float, usual: float, *, used: bool) -> None:
+    def _correct(self, current: float, usual: float, lasted: float, *, used: bool) -> None:
         fast = current <= _TOLERANCE * usual
         gradient = 1.0 if fast else max(0.5, _TOLERANCE * usual / current)
-        self._queued = self._queued + 1 if used and not fast else max(0, self._queued - 1)
+        self._queued = max(0.0, self._queued + (lasted if used and not fast else -lasted))
         if fast and not used:
             return
         wanted = self._exact * gradient + sqrt(self._exact)

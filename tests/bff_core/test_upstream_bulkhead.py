@@ -172,6 +172,17 @@ async def test_a_server_that_has_become_slower_for_good_is_used_for_what_it_can_
     assert 10 <= limiting.limit <= 40
 
 
+async def test_a_server_that_takes_longer_for_good_and_as_many_at_once_as_before_is_found_out_within_a_minute() -> None:
+    distant, limiting = server(workers=200, work=0.02)
+    await distant.bear(300, 10)
+    distant.work = 0.2
+    await distant.bear(300, 60)
+    assert distant.refused  # because it may as well have been a queue
+    await distant.bear(300, 10)
+    assert limiting.limit >= 60
+    assert distant.answered >= 0.9 * 300 * 10
+
+
 async def test_without_an_overload_nothing_is_refused_however_full_it_is() -> None:
     busy, limiting = server(60, workers=200, most=60)
     await busy.bear(700, 5)  # 35 at once, as long as they take no longer than usual
