@@ -7,6 +7,11 @@ from math import inf
 from random import Random
 from typing import Any
 
+from bff_core.composition import Composition
+from bff_core.context import RequestContext
+from bff_core.errors import GatewayError
+from bff_core.upstream import Call
+
 __all__ = ["Ledger", "crowd"]
 
 WELL = 0.95
@@ -30,9 +35,16 @@ class Ledger:
         self.asked: Counter[int] = Counter()
         self.answered: Counter[int] = Counter()
 
-    def enter(self, moment: float, *, answered: bool) -> None:
-        self.asked[int(moment)] += 1
-        self.answered[int(moment)] += answered
+    async def ask(self, call: Call[Any], deadline: float) -> None:
+        """A page that is no more than this call, within so many seconds."""
+        start = asyncio.get_running_loop().time()
+        self.asked[int(start)] += 1
+        try:
+            async with Composition(RequestContext("r", start, start + deadline)) as page:
+                page.required("book", call)
+        except GatewayError:
+            return
+        self.answered[int(start)] += 1
 
     def goodput(self, start: float, end: float) -> float:
         """The share of those who asked in these seconds that was answered."""

@@ -1,14 +1,10 @@
 """A service with a fifth of its capacity to spare goes dark and comes back, and is called all the while."""
 
-import asyncio
 import random
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from bff_core.composition import Composition
-from bff_core.context import RequestContext
-from bff_core.errors import GatewayError
 from bff_core.testing import run
 from tests.bff_core.scripted import shop
 from tests.simulations.crowd import Ledger, crowd
@@ -51,18 +47,6 @@ def storm(
 async def _storm(policies: dict[str, Any], darkness: Darkness, after: int, seed: int) -> Storm:
     server = OneServer(darkness, service=1 / CAPACITY)
     client, _ = shop(server, instances=["http://shop.test"], **policies)
-    calls, clock = Ledger(), asyncio.get_running_loop().time
-
-    async def ask(number: int) -> None:
-        start = clock()
-        try:
-            async with Composition(RequestContext("r", start, start + DEADLINE)) as page:
-                page.required("book", client.book(str(number)))
-        except GatewayError:
-            calls.enter(start, answered=False)
-        else:
-            calls.enter(start, answered=True)
-
-    end = int(darkness.end) + after
-    await crowd(OFFERED, end, ask, seed=seed)
+    calls, end = Ledger(), int(darkness.end) + after
+    await crowd(OFFERED, end, lambda number: calls.ask(client.book(str(number)), DEADLINE), seed=seed)
     return Storm(calls, Counter(int(moment) for moment in server.attempts), int(darkness.end), end)

@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from bff_core.composition import Composition
-from bff_core.context import RequestContext
-from bff_core.errors import GatewayError
-from tests.bff_core.scripted import now, shop
+from tests.bff_core.scripted import shop
 from tests.simulations.crowd import Ledger, crowd
 from tests.simulations.one_server import OneServer
 
@@ -21,21 +18,11 @@ async def called(**policies: Any) -> Ledger:
     client, _ = shop(OneServer(service=1 / CAPACITY), instances=["http://shop.test"], **policies)
     ledger = Ledger()
 
-    async def ask(number: int) -> None:
-        start = now()
-        try:
-            async with Composition(RequestContext("r", start, start + 2.0)) as page:
-                page.required("book", client.book(f"{number}-{start}"))
-        except GatewayError:
-            ledger.enter(start, answered=False)
-        else:
-            ledger.enter(start, answered=True)
-
     async def others() -> None:
         await asyncio.sleep(BEGINS)
-        await crowd(120, ENDS - BEGINS, ask, seed=2)
+        await crowd(120, ENDS - BEGINS, lambda number: ledger.ask(client.book(f"other-{number}"), 2.0), seed=2)
 
-    await asyncio.gather(crowd(80, LATER, ask), others())
+    await asyncio.gather(crowd(80, LATER, lambda number: ledger.ask(client.book(str(number)), 2.0)), others())
     return ledger
 
 

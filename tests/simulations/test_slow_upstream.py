@@ -5,10 +5,7 @@ from typing import Any
 
 import pytest
 
-from bff_core.composition import Composition
-from bff_core.context import RequestContext
-from bff_core.errors import GatewayError
-from tests.bff_core.scripted import Attempt, ScriptedWire, Shop, Step, fine, now, shop
+from tests.bff_core.scripted import Attempt, ScriptedWire, Shop, Step, fine, shop
 from tests.simulations.crowd import Ledger, crowd
 
 SLOW, WELL_AGAIN, END = 15, 35, 60
@@ -22,18 +19,7 @@ def reply(attempt: Attempt) -> Step:
 
 async def called(client: Shop, rate: float, until: float, deadline: float, *, seed: int) -> Ledger:
     ledger = Ledger()
-
-    async def call(number: int) -> None:
-        start = now()
-        try:
-            async with Composition(RequestContext("r", start, start + deadline)) as page:
-                page.required("book", client.book(f"{seed}-{number}"))
-        except GatewayError:
-            ledger.enter(start, answered=False)
-        else:
-            ledger.enter(start, answered=True)
-
-    await crowd(rate, until, call, seed=seed)
+    await crowd(rate, until, lambda number: ledger.ask(client.book(f"{seed}-{number}"), deadline), seed=seed)
     return ledger
 
 
