@@ -1,5 +1,7 @@
 """The retry budget against a list of every call and of every retry."""
 
+from math import inf
+
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -20,6 +22,8 @@ class AgainstLists(RuleBasedStateMachine):
         self.retries: list[float] = []
         self.hedges: list[float] = []  # which are among them
         self.refused = 0
+        self.refused_at = -inf
+        self.paid: list[tuple[float, float, float]] = []  # evenly: when, and how long from one to the next, from and to
 
     @rule(pause=st.sampled_from([0.05, 0.5, 1.0, 9.0, 10.0, 11.0]) | st.floats(0, 12))
     def pass_time(self, pause: float) -> None:
@@ -34,15 +38,24 @@ class AgainstLists(RuleBasedStateMachine):
     @rule(times=st.integers(1, 30))
     def fail(self, times: int) -> None:
         for _ in range(times):
-            left = self.budget.left(self.now)
-            granted = self.budget.withdraw(self.now)
-            assert granted == (left > 0)
-            if granted:
+            left, evenly = self.budget.left(self.now), self.now - self.refused_at < 11.0
+            if self.budget.withdraw(self.now):
+                assert left > 0
                 self.retries.append(self.now)
+                self.paid = [*self.paid[-2:], (self.now, 10 / self._allowed(10.0), 10 / max(1, self._allowed(9.0)))]
+                # one may make up for being late
+                assert not evenly or len(self.paid) < 3 or self.now >= self.paid[0][0] + self.paid[1][1] - EXACTLY
+                continue
+            if left:
+                assert evenly
+                assert self.now < self.paid[-1][0] + self.paid[-1][2] + EXACTLY
             else:
-                self.refused += 1
                 # no meaner than whole slices make it
                 assert self._since(self.retries, 11.0) >= self._allowed(9.0)
+            if not evenly:
+                self.paid = []
+            self.refused_at = self.now
+            self.refused += 1
 
     @rule(times=st.integers(1, 30))
     def hedge(self, times: int) -> None:
@@ -89,7 +102,38 @@ def test_when_everything_fails_all_the_time_it_is_the_share_or_the_floor_and_not
     for number in range(30 * rate):
         budget.called(number / rate)
         retries += budget.withdraw(number / rate)
-    assert 0.8 * max(0.1 * 30 * rate, 30) <= retries <= max(0.1 * 30 * rate, 30) + 10
+    assert 0.75 * max(0.1 * 30 * rate, 30) <= retries <= max(0.1 * 30 * rate, 30) + 10
+
+
+@settings(deadline=None)
+@given(rate=st.integers(20, 200), well=st.sampled_from([0, 5, 30]))
+def test_of_an_outage_after_better_times_it_is_a_tenth_of_its_calls_however_long_it_lasts(rate: int, well: int) -> None:
+    budget = RetryBudget(0.1, 10)
+    for number in range(well * rate):
+        budget.called(number / rate)
+    retries = 0
+    for number in range(60 * rate):
+        budget.called(well + number / rate)
+        retries += sum(budget.withdraw(well + number / rate) for _ in range(2))
+        if number >= 10 * rate:
+            assert retries <= max(0.1 * number, number / rate)
+
+
+def test_of_all_that_there_is_at_once_nothing_is_kept_back_and_after_ten_seconds_it_comes_evenly() -> None:
+    budget = RetryBudget(0.1, 10)
+    for _ in range(1000):
+        budget.called(0.5)
+    assert [budget.withdraw(1.0) for _ in range(101)] == [True] * 100 + [False]
+    for second in range(2, 32):
+        for _ in range(100):
+            budget.called(second)
+        retries = sum(budget.withdraw(second) for _ in range(100))
+        assert retries <= 2  # because they ask once a second
+    for tenth in range(320, 620):
+        for _ in range(10):
+            budget.called(tenth / 10)
+        assert sum(budget.withdraw(tenth / 10) for _ in range(20)) <= 2
+    assert 0.9 * 300 <= budget.spent - 100 <= 300 + 60
 
 
 def test_without_calls_the_floor_is_what_there_is() -> None:

@@ -17,7 +17,20 @@ UNLIMITED = {"bulkhead": {"limit": 10**6}}  # or it would be the bulkhead that h
 DOWN = {"in a millisecond": Darkness("refuses"), "by timeout": Darkness("hangs")}
 
 
-async def call_all_the_while(server: OneServer, rate: float, seconds: float, **policies: Any) -> tuple[int, Upstream]:
+class Watched(OneServer):
+    """Remembers in what state the circuit was at each attempt."""
+
+    def __init__(self, how: Darkness) -> None:
+        super().__init__(how)
+        self.seen: list[State] = []
+        self.watch: Upstream
+
+    def send(self, *args: Any, **how: Any) -> Any:
+        self.seen.append(self.watch.circuit.state)
+        return super().send(*args, **how)
+
+
+async def call_all_the_while(server: Watched, rate: float, seconds: float, **policies: Any) -> tuple[int, Upstream]:
     """How many calls have failed, which are all."""
     client, upstream = shop(server, instances=["http://shop.test"], **UNLIMITED, **policies)
     server.watch = upstream
@@ -39,7 +52,7 @@ async def call_all_the_while(server: OneServer, rate: float, seconds: float, **p
 async def test_without_a_circuit_the_attempts_are_a_tenth_more_than_the_calls(
     rate: int, seconds: int, how: Darkness
 ) -> None:
-    server = OneServer(how)
+    server = Watched(how)
     calls, upstream = await call_all_the_while(server, rate, seconds, circuit={"enabled": False})
 
     assert calls == pytest.approx(rate * seconds, rel=0.1)
@@ -47,26 +60,23 @@ async def test_without_a_circuit_the_attempts_are_a_tenth_more_than_the_calls(
     assert len(server.attempts) == calls + upstream.tally.retried
 
 
+@pytest.mark.parametrize("how", ["refuses", "hangs"])
+@pytest.mark.parametrize("seconds", [13, 24])
+async def test_of_an_outage_after_better_times_it_is_a_tenth_however_long_it_lasts(seconds: int, how: str) -> None:
+    server = Watched(Darkness(how, start=15))
+    calls, _ = await call_all_the_while(server, 100, 15 + seconds, circuit={"enabled": False})
+
+    assert calls == pytest.approx(100 * seconds, rel=0.1)
+    assert calls < sum(moment >= 15 for moment in server.attempts) <= 1.10 * calls
+
+
 @pytest.mark.parametrize("how", DOWN.values(), ids=DOWN)
 @pytest.mark.parametrize("rate", [0.5, 2, 5])
 async def test_of_few_calls_it_is_one_more_a_second(rate: float, how: Darkness) -> None:
-    server = OneServer(how)
+    server = Watched(how)
     calls, _ = await call_all_the_while(server, rate, 60, circuit={"enabled": False})
 
     assert calls < len(server.attempts) <= calls + 60
-
-
-class Watched(OneServer):
-    """Remembers in what state the circuit was at each attempt."""
-
-    def __init__(self, how: Darkness) -> None:
-        super().__init__(how)
-        self.seen: list[State] = []
-        self.watch: Upstream
-
-    def send(self, *args: Any, **how: Any) -> Any:
-        self.seen.append(self.watch.circuit.state)
-        return super().send(*args, **how)
 
 
 @pytest.mark.parametrize("how", DOWN.values(), ids=DOWN)
