@@ -58,15 +58,15 @@ class _Unprotected(Upstream):
         self, call: Call[T], context: RequestContext, until: float, passenger: Passenger, clock: Callable[[], float]
     ) -> Flight[T]:
         flight: Flight[T] = Flight(passenger, until, clock)
-        flight.start(self._life(call, context, flight))
+        flight.start(self._sent(call, context, clock))
         return flight
 
-    async def _life(self, call: Call[T], context: RequestContext, flight: Flight[T], *, once: bool = False) -> T:  # noqa: ARG002
-        until = flight.clock() + self._timeout
+    async def _sent(self, call: Call[T], context: RequestContext, clock: Callable[[], float]) -> T:
+        endpoint, until = call.endpoint, clock() + self._timeout
         instance = self.balancer.instances[0]
         request = self._request(call, context, self._timeout)
-        return call.endpoint.read(
-            instance, await call.endpoint.attempt(self._wire, instance, request, until, until, self._max_reply)
+        return endpoint.read(
+            instance, await endpoint.attempt(self._wire, instance, request, until, until, self._max_reply)
         )
 
 

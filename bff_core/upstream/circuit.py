@@ -61,7 +61,18 @@ class Circuit:
 
     __slots__ = (
         *("_attempts", "_failures", "_slow"),
-        *("_changed", "_closed_at", "_good", "_probing", "_settings", "_until", "_upstream", "opened", "state"),
+        *(
+            "_changed",
+            "_closed_at",
+            "_good",
+            "_probing",
+            "_settings",
+            "_slow_from",
+            "_until",
+            "_upstream",
+            "opened",
+            "state",
+        ),
     )
 
     def __init__(
@@ -69,6 +80,7 @@ class Circuit:
     ) -> None:
         self._upstream, self._settings, self._changed = upstream, settings, changed
         self._attempts, self._failures, self._slow = (Window(settings.window) for _ in range(3))
+        self._slow_from = inf if settings.slow is None else settings.slow
         self._until = 0.0
         self._closed_at = -inf
         self._good = 0
@@ -95,15 +107,14 @@ class Circuit:
             self._probed(verdict, ran, now)
         elif self.state is _CLOSED and verdict.counts and now - ran >= self._closed_at:
             self._attempts.add(now)
-            slow = self._settings.slow
-            if verdict is not _SUCCESS or (slow is not None and ran >= slow):
+            if verdict is not _SUCCESS or ran >= self._slow_from:
                 self._count(verdict, ran, now)
 
     def _count(self, verdict: Verdict, ran: float, now: float) -> None:
         settings = self._settings
         if verdict.counts_as == "failure":
             self._failures.add(now)
-        if self._is_slow(ran):
+        if ran >= self._slow_from:
             self._slow.add(now)
         attempts = self._attempts.count(now)
         if attempts >= settings.attempts and (
@@ -116,7 +127,7 @@ class Circuit:
         self._probing = False
         if verdict is _OURS:
             return
-        if verdict is not _SUCCESS or self._is_slow(ran):
+        if verdict is not _SUCCESS or ran >= self._slow_from:
             self._open(now)
             return
         self._good += 1
@@ -125,9 +136,6 @@ class Circuit:
                 window.clear()
             self._closed_at = now
             self._enter(State.CLOSED)
-
-    def _is_slow(self, ran: float) -> bool:
-        return self._settings.slow is not None and ran >= self._settings.slow
 
     def _open(self, now: float) -> None:
         self._until = now + self._settings.rest * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311  no secret

@@ -152,9 +152,7 @@ class Flight(Generic[T]):
     def _land(self) -> None:
         self.done = True
         self._waiting = None
-        if self._sky is not None:
-            del self._sky[self._key]
-            self._sky = None
+        self._disappear()
         passenger, self._passenger = self._passenger, None  # or whoever keeps us and is told by us is a cycle
         if passenger is not None:
             passenger.landed(self)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Coroutine, Hashable
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -31,7 +31,6 @@ _log = logging.getLogger("bff.upstream")
 
 T = TypeVar("T")
 
-_OURS: Final = Verdict.OURS
 _SUCCESS: Final = Verdict.SUCCESS
 _HASTY: Final = 0.1  # seconds
 _TICK: Final = 0.001  # seconds: what upstreams are told in
@@ -64,7 +63,7 @@ class Upstream:
         endpoint = call.endpoint
         flight: Flight[T]
         if endpoint.shared and self._coalesce:
-            key = (endpoint, call.target, call.headers, context.principal if endpoint.tells else None)
+            key = (endpoint, call.target, call.headers, _who(call, context))
             equal = self._in_the_air.get(key)
             if equal is not None:
                 equal.board(passenger, until)
@@ -74,12 +73,9 @@ class Upstream:
         else:
             flight = Flight(passenger, until, clock)
         if call.gathering is not None:
-            life = self._gathered(call, context, flight)
-        elif endpoint.hedged or self._hedge:
-            life = self._hedged(call, context, flight)
+            flight.start(self._gathered(call, context, flight))
         else:
-            life = self._life(call, context, flight)
-        flight.start(life)
+            flight.start(self._by_itself(call, context, flight))
         return flight
 
     def moments(self, loop: asyncio.AbstractEventLoop) -> Moments:
@@ -128,18 +124,18 @@ class Upstream:
             try:
                 instance = flight.last = self.balancer.pick(flight.last)
                 until = start + self._timeout
-                request = self._request(call, context, (min(flight.until, until)) - start)
+                request = self._request(call, context, min(flight.until, until) - start)
                 reply = await endpoint.attempt(self._wire, instance, request, until, flight.until, self._max_reply)
                 answer = endpoint.read(instance, reply)
             except BaseException as error:  # a bug of ours and cancellation too
                 now = clock()
                 flight.committed -= lasting
                 verdict = self._record(error, start, now, probe=probe)
-                if once or not self._worth_repeating(call, flight, verdict, error):
+                # a cancellation may count as a failure, and is never one to repeat
+                if once or not isinstance(error, GatewayError) or not self._worth_repeating(call, flight, verdict):
                     raise
                 retries = retries or Retries(self.settings.retry, self.budget)
-                after = error.retry_after if isinstance(error, GatewayError) else None
-                if not await retries.again(left=flight.until - now, retry_after=after):
+                if not await retries.again(left=flight.until - now, retry_after=error.retry_after):
                     raise
                 start = clock()
                 try:
@@ -184,17 +180,20 @@ class Upstream:
         """Answered together with others, where there are others."""
         assert call.gathering is not None
         gathering, one = call.gathering
-        found: Any = await gathering.seat(
-            one, context, flight.until, context.principal if call.endpoint.tells else None
-        )
+        found: Any = await gathering.seat(one, context, flight.until, _who(call, context))
         if found is not ALONE:
             return found  # type: ignore[no-any-return]  # its own kind of thing
-        return await (self._hedged if call.endpoint.hedged or self._hedge else self._life)(call, context, flight)
+        return await self._by_itself(call, context, flight)
+
+    def _by_itself(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> Coroutine[Any, Any, T]:
+        endpoint = call.endpoint
+        hedged = (endpoint.hedged or self._hedge) and endpoint.safe
+        return (self._hedged if hedged else self._life)(call, context, flight)
 
     async def _hedged(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
         """One life, and a second attempt beside it when it takes longer than 95 % of the answers of late."""
         p95 = self.latency.p95(flight.clock())
-        if p95 is None or not call.endpoint.safe:
+        if p95 is None:
             return await self._life(call, context, flight)
         first, second = self._life(call, context, flight), partial(self._life, call, context, flight, once=True)
         afford, outrun = partial(self._can_hedge, flight), partial(self._outrun, flight, flight.clock())
@@ -221,12 +220,11 @@ class Upstream:
         now = flight.clock()
         self.latency.record(now - start, now)
 
-    def _worth_repeating(self, call: Call[Any], flight: Flight[Any], verdict: Verdict, error: BaseException) -> bool:
+    def _worth_repeating(self, call: Call[Any], flight: Flight[Any], verdict: Verdict) -> bool:
         """Safe and useful. Whether it can be afforded is seen last."""
         return (
             verdict.repeatable
             and call.repeatable
-            and isinstance(error, GatewayError)  # and not a cancellation
             and self.circuit.state is State.CLOSED  # a probe proves enough, and an open circuit refuses
             and not flight.deserted
         )
@@ -255,6 +253,11 @@ def _tell(context: RequestContext) -> HeaderLines:
     """What every upstream is told of a request, whoever it is."""
     told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")))
     return told
+
+
+def _who(call: Call[Any], context: RequestContext) -> Hashable:
+    """Whose answer it is: nobody's in particular, unless the upstream is told who asks."""
+    return context.principal if call.endpoint.tells else None
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -14,10 +14,9 @@ class Window:
     not go backwards.
     """
 
-    __slots__ = ("_current", "_end", "_index", "_past", "_slice", "_sum", "seconds")
+    __slots__ = ("_current", "_end", "_index", "_past", "_slice", "_sum")
 
     def __init__(self, seconds: float, slices: int = 10) -> None:
-        self.seconds = seconds
         self._slice = seconds / slices
         self._past: deque[int] = deque([0] * (slices - 1), maxlen=slices - 1)
         self._sum = self._current = self._index = 0
