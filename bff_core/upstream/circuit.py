@@ -60,19 +60,8 @@ class Circuit:
     """
 
     __slots__ = (
-        *("_attempts", "_failures", "_slow"),
-        *(
-            "_changed",
-            "_closed_at",
-            "_good",
-            "_probing",
-            "_settings",
-            "_slow_from",
-            "_until",
-            "_upstream",
-            "opened",
-            "state",
-        ),
+        *("_attempts", "_changed", "_closed_at", "_failures", "_good", "_probing", "_settings", "_slow", "_slow_from"),
+        *("_until", "_upstream", "opened", "state"),
     )
 
     def __init__(
