@@ -74,7 +74,7 @@ $(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
 
 lock: setup-dev
 	@for part in run dev bench; do group=$$([ $$part = run ] && echo --group build || echo --group $$part); \
-		$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+		$(PY) -m uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-strip-extras --no-header \
 			pyproject.toml $$group -o requirements/$$part.lock --upgrade || exit 1; done
 
 clean:
