@@ -6,9 +6,9 @@ from ipaddress import ip_address
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-__all__ = ["Address", "Duration", "Host", "Instances", "Listen", "Share", "Strict"]
+__all__ = ["Address", "Duration", "Host", "Listen", "Place", "Share", "Strict", "Weight"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
@@ -34,6 +34,9 @@ def _seconds(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0, allow_inf_nan=False)]
 """Seconds as ``float`` inside, ``"250ms"`` in settings."""
 
+
+Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
+"""How many calls an instance gets beside others."""
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A part of a whole: 0 to 1."""
@@ -102,4 +105,19 @@ def _socket(value: str) -> str:
     return value
 
 
-Instances = Annotated[list[Annotated[str, AfterValidator(_instance)]], Field(min_length=1)]
+class Place(Strict):
+    """One instance as it is written in settings: its URL, or a table with that and what is known of it."""
+
+    url: Annotated[str, AfterValidator(_instance)]
+    """``http://`` or ``https://`` with host and port, or ``unix:/run/catalog.sock``."""
+
+    zone: str = ""
+    weight: Weight = 1.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_url(cls, value: Any) -> Any:
+        return {"url": value} if isinstance(value, str) else value
+
+    def __str__(self) -> str:
+        return self.url

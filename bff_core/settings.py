@@ -15,6 +15,7 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from bff_core.discovery_settings import DiscoverySettings
 from bff_core.setting_types import Duration, Host, Listen, Strict
 from bff_core.tls import ServerTlsSettings
 from bff_core.upstream_settings import UpstreamSettings
@@ -80,13 +81,24 @@ class GatewaySettings(BaseSettings):
     regions: Annotated[dict[Region, Currency], Field(min_length=1)] = {"US": "USD"}
     """Regions that are served, each with its currency; the first is the default."""
 
+    zone: str = ""
+    """Where this gateway is: instances in the same zone get the calls, as long as most of them are well."""
+
     upstreams: dict[str, UpstreamSettings]
+    discovery: DiscoverySettings = DiscoverySettings()
     sizes: SizeLimits = SizeLimits()
 
     @model_validator(mode="after")
     def _listeners_differ(self) -> "GatewaySettings":
         if self.admin == self.listen:
             raise ValueError("admin: the listener for operators must not be the clients' own")
+        return self
+
+    @model_validator(mode="after")
+    def _what_is_asked_is_used(self) -> "GatewaySettings":
+        used = {upstream.discover.kind for upstream in self.upstreams.values() if upstream.discover is not None}
+        if unread := sorted(self.discovery.model_fields_set - used):
+            raise ValueError(f"discovery.{unread[0]}: no upstream is looked up there")
         return self
 
     @classmethod

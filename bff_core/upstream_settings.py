@@ -1,13 +1,15 @@
 """How one upstream is called: what can be set for each of its policies, and what holds where nothing is set."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from bff_core.setting_types import Duration, Instances, Share, Strict
+from bff_core.lookups import Discover, Lookup
+from bff_core.setting_types import Duration, Place, Share, Strict
 from bff_core.tls import TlsSettings
 
-__all__ = ["BulkheadSettings", "CircuitSettings", "HedgeSettings", "RetrySettings", "UpstreamSettings"]
+__all__ = ["BulkheadSettings", "CircuitSettings", "HedgeSettings", "RetrySettings", "UpstreamSettings", "schemes"]
 
 
 class RetrySettings(Strict):
@@ -86,8 +88,13 @@ class HedgeSettings(Strict):
 class UpstreamSettings(Strict):
     """How one service is called."""
 
-    instances: Instances
-    """Each ``http://`` or ``https://`` with host and port, or ``unix:/run/catalog.sock``."""
+    instances: tuple[Place, ...] = ()
+    """A list that never changes: each ``http://`` or ``https://`` with host and port, or ``unix:/run/catalog.sock``, or
+    a table with that as ``url``, a ``zone`` and a ``weight``.
+    """
+
+    discover: Discover | None = None
+    """Where they are looked up instead: ``dns:``, ``consul:`` or ``kubernetes:``."""
 
     wire: Literal["http1", "httpx"] = "http1"
     """What carries its calls: our own HTTP/1.1, strict and fast, or httpx, for upstreams you trust."""
@@ -115,6 +122,19 @@ class UpstreamSettings(Strict):
     @field_validator("tls")
     @classmethod
     def _is_used(cls, tls: TlsSettings | None, info: ValidationInfo) -> TlsSettings | None:
-        if tls is not None and not any(url.startswith("https:") for url in info.data.get("instances", ["https:"])):
+        known = {"instances", "discover"} <= info.data.keys()
+        if tls is not None and known and "https" not in schemes(info.data["instances"], info.data["discover"]):
             raise ValueError("no instance of this upstream is reached over https")
         return tls
+
+    @model_validator(mode="after")
+    def _has_instances(self) -> "UpstreamSettings":
+        if bool(self.instances) == (self.discover is not None):
+            raise ValueError("give either instances, or discover")
+        return self
+
+
+def schemes(instances: Iterable[Place], discover: Lookup | None) -> set[str]:
+    """What instances are spoken to with."""
+    found = {place.url.partition(":")[0] for place in instances}
+    return found if discover is None else {discover.scheme}

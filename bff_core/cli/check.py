@@ -10,7 +10,7 @@ from bff_core.cli.doubts import doubts
 from bff_core.cli.figures import duration
 from bff_core.cli.found import FoundGateway
 from bff_core.cli.policies import policies, way
-from bff_core.settings import GatewaySettings
+from bff_core.settings import GatewaySettings, UpstreamSettings
 
 __all__ = ["show"]
 
@@ -45,8 +45,12 @@ def _lines(settings: GatewaySettings) -> list[str]:
 def _reached(settings: GatewaySettings) -> Table:
     table = Table("upstream", "instances", "wire")
     for name, upstream in settings.upstreams.items():
-        table.add_row(name, "\n".join(upstream.instances), way(upstream))
+        table.add_row(name, _found(upstream), way(upstream))
     return table
+
+
+def _found(upstream: UpstreamSettings) -> str:
+    return "\n".join(map(str, upstream.instances)) if upstream.discover is None else str(upstream.discover)
 
 
 def _called(settings: GatewaySettings, calls: Mapping[str, Calls]) -> list[Table]:

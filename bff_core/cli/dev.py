@@ -136,11 +136,11 @@ async def _first(*events: Coroutine[Any, Any, Any], within: float | None = None)
 async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> None:
     """Say where to look, once there is something to see."""
     needed = {_place(f"http://{settings.listen}") for settings in gateways.values() if _has_port(settings)} | {
-        _place(instance)
+        _place(place.url)
         for settings in gateways.values()
         for upstream in settings.upstreams.values()
-        for instance in upstream.instances
-        if not instance.startswith("unix:")
+        for place in upstream.instances
+        if not place.url.startswith("unix:")
     }
     try:
         async with asyncio.timeout(_STARTS_WITHIN):

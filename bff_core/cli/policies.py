@@ -10,6 +10,7 @@ from bff_core.upstream_settings import (
     HedgeSettings,
     RetrySettings,
     UpstreamSettings,
+    schemes,
 )
 
 __all__ = ["policies", "way"]
@@ -33,7 +34,7 @@ def way(upstream: UpstreamSettings) -> str:
     found: list[str] = [upstream.wire]
     if upstream.compressed:
         found.append("compressed")
-    if any(url.startswith("https:") for url in upstream.instances):
+    if "https" in schemes(upstream.instances, upstream.discover):
         found.append("TLS")
     if tls := upstream.tls:
         found += [f"{key} {value}" for key, value in tls.model_dump(exclude_none=True).items()]

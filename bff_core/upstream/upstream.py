@@ -42,7 +42,7 @@ class Upstream:
     def __init__(self, name: str, settings: UpstreamSettings, wire: Wire, *, agent: str) -> None:
         self.name = name
         self.settings = settings
-        self.balancer = RoundRobin([Instance.parse(name, url) for url in settings.instances])
+        self.balancer = RoundRobin([Instance.parse(name, place.url) for place in settings.instances])
         self.latency = Latency(name)
         self.bulkhead = bulkhead(name, settings.bulkhead)
         self.circuit: Breaker = (

@@ -68,7 +68,7 @@ def test_what_is_not_said_has_its_documented_default(written: Written) -> None:
 
 def test_an_instance_may_be_behind_a_socket(written: Written) -> None:
     settings = load(written(GOOD.replace("http://127.0.0.1:7001", "unix:/run/catalog.sock")))
-    assert settings.upstreams["catalog"].instances == ["unix:/run/catalog.sock"]
+    assert [place.url for place in settings.upstreams["catalog"].instances] == ["unix:/run/catalog.sock"]
 
 
 # each: what is changed in the good settings, into what, and what the message says of it
@@ -90,28 +90,28 @@ WRONG = {
     "less than no time": ('"2s"', '"-1s"', "deadline: "),
     "for ever": ('"2s"', '"' + "9" * 400 + 's"', "deadline: "),
     "a timeout that is wrong": ("250ms", "250", "upstreams.catalog.timeout: '250' is no duration"),
-    "no instances": ('["http://127.0.0.1:7001"]', "[]", "upstreams.catalog.instances: "),
+    "no instances": ('["http://127.0.0.1:7001"]', "[]", "upstreams.catalog: give either"),
     "instances that are no list": ('["http://127.0.0.1:7001"]', '"http://x"', "upstreams.catalog.instances: "),
-    "an instance without a scheme": ("http://127", "127", "upstreams.catalog.instances.0: '127.0.0.1:7001' is no"),
-    "an instance of another scheme": ("http://127", "ftp://127", "upstreams.catalog.instances.0: "),
-    "an instance with a path": (":7001", ":7001/v1", "upstreams.catalog.instances.0: "),
-    "an instance with a query": (":7001", ":7001?x", "upstreams.catalog.instances.0: "),
-    "an instance with a fragment": (":7001", ":7001#x", "upstreams.catalog.instances.0: "),
-    "an instance with a user": ("http://127", "http://me@127", "upstreams.catalog.instances.0: "),
-    "an instance with a password": ("http://127", "http://:pw@127", "upstreams.catalog.instances.0: "),
-    "an instance with an empty user": ("http://127", "http://@127", "upstreams.catalog.instances.0: "),
-    "an instance with a port that is none": (":7001", ":99999", "upstreams.catalog.instances.0: "),
-    "an instance with port 0": (":7001", ":0", "upstreams.catalog.instances.0: "),
-    "an instance without a host": ("127.0.0.1:7001", ":7001", "upstreams.catalog.instances.0: "),
-    "an instance at half a host": ("127.0.0.1:7001", "[::1:7001", "upstreams.catalog.instances.0: "),
-    "an instance at no host": ("127.0.0.1:7001", "a b:7001", "upstreams.catalog.instances.0: "),
-    "an instance at two hosts": ("127.0.0.1:7001", "a,b:7001", "upstreams.catalog.instances.0: "),
-    "an instance at no IPv6 address": ("127.0.0.1:7001", "[::g]:7001", "upstreams.catalog.instances.0: "),
-    "an instance at no IPv4 address": ("127.0.0.1:7001", "999.0.0.1:7001", "upstreams.catalog.instances.0: "),
-    "a socket at a relative path": ("http://127.0.0.1:7001", "unix:run/x", "upstreams.catalog.instances.0: 'unix"),
-    "a socket on another machine": ("http://127.0.0.1:7001", "unix://host/x", "upstreams.catalog.instances.0: "),
-    "a socket of no path": ("http://127.0.0.1:7001", "unix:", "upstreams.catalog.instances.0: "),
-    "a socket of a path too long": ("http://127.0.0.1:7001", "unix:/" + "x" * 107, "upstreams.catalog.instances.0: "),
+    "an instance without a scheme": ("http://127", "127", "upstreams.catalog.instances.0.url: '127.0.0.1:7001' is no"),
+    "an instance of another scheme": ("http://127", "ftp://127", "upstreams.catalog.instances.0.url: "),
+    "an instance with a path": (":7001", ":7001/v1", "upstreams.catalog.instances.0.url: "),
+    "an instance with a query": (":7001", ":7001?x", "upstreams.catalog.instances.0.url: "),
+    "an instance with a fragment": (":7001", ":7001#x", "upstreams.catalog.instances.0.url: "),
+    "an instance with a user": ("http://127", "http://me@127", "upstreams.catalog.instances.0.url: "),
+    "an instance with a password": ("http://127", "http://:pw@127", "upstreams.catalog.instances.0.url: "),
+    "an instance with an empty user": ("http://127", "http://@127", "upstreams.catalog.instances.0.url: "),
+    "an instance with a port that is none": (":7001", ":99999", "upstreams.catalog.instances.0.url: "),
+    "an instance with port 0": (":7001", ":0", "upstreams.catalog.instances.0.url: "),
+    "an instance without a host": ("127.0.0.1:7001", ":7001", "upstreams.catalog.instances.0.url: "),
+    "an instance at half a host": ("127.0.0.1:7001", "[::1:7001", "upstreams.catalog.instances.0.url: "),
+    "an instance at no host": ("127.0.0.1:7001", "a b:7001", "upstreams.catalog.instances.0.url: "),
+    "an instance at two hosts": ("127.0.0.1:7001", "a,b:7001", "upstreams.catalog.instances.0.url: "),
+    "an instance at no IPv6 address": ("127.0.0.1:7001", "[::g]:7001", "upstreams.catalog.instances.0.url: "),
+    "an instance at no IPv4 address": ("127.0.0.1:7001", "999.0.0.1:7001", "upstreams.catalog.instances.0.url: "),
+    "a socket at a relative path": ("http://127.0.0.1:7001", "unix:run/x", "upstreams.catalog.instances.0.url: 'unix"),
+    "a socket on another machine": ("http://127.0.0.1:7001", "unix://host/x", "upstreams.catalog.instances.0.url: "),
+    "a socket of no path": ("http://127.0.0.1:7001", "unix:", "upstreams.catalog.instances.0.url: "),
+    "a socket of a path too long": ("http://127.0.0.1:7001", "unix:/" + "x" * 107, "upstreams.catalog.instances.0"),
     "a reply of no bytes": ('timeout = "250ms"', "max_reply = 0", "upstreams.catalog.max_reply: "),
     "no upstreams": (GOOD[GOOD.index("[upstreams") :], "", "upstreams: is missing"),
     "no hosts": ('deadline = "2s"', 'deadline = "2s"\nhosts = []', "hosts: "),
@@ -237,7 +237,9 @@ ENVIRONMENT = {
     "BFF_WEB__UPSTREAMS__CATALOG__TIMEOUT": ("1s", lambda settings: settings.upstreams["catalog"].timeout == 1.0),
     "BFF_WEB__UPSTREAMS__CATALOG__INSTANCES": (
         '["http://a.test", "http://b.test"]',
-        lambda settings: settings.upstreams["catalog"].instances == ["http://a.test", "http://b.test"],
+        lambda settings: (
+            [str(place) for place in settings.upstreams["catalog"].instances] == ["http://a.test", "http://b.test"]
+        ),
     ),
     "BFF_WEB__SIZES__HEADERS": ("7", lambda settings: (settings.sizes.headers, settings.sizes.body) == (7, 1000)),
     "BFF_WEB__HOSTS": ('["a.test"]', lambda settings: settings.hosts == ["a.test"]),
@@ -274,7 +276,7 @@ def test_the_environment_is_over_the_file_and_leaves_the_rest(
         ("BFF_WEB__UPSTREAMS", "{", "BFF_WEB__"),
         ("BFF_WEB__SIZES__BODIES", "1", "sizes.bodies: there is no such setting"),
         ("BFF_WEB__UPSTREAMS__CATALOG__TIMEOT", "1s", "upstreams.catalog.timeot: there is no such setting"),
-        ("BFF_WEB__UPSTREAMS__STOCK__TIMEOUT", "1s", "upstreams.stock.instances: is missing"),
+        ("BFF_WEB__UPSTREAMS__STOCK__TIMEOUT", "1s", "upstreams.stock: give either instances, or discover"),
     ],
 )
 def test_an_environment_that_would_not_work_does_not_look_as_if_it_did(

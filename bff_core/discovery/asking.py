@@ -1,0 +1,73 @@
+"""Asking an API over HTTP where instances are: it answers, or it is a ``SourceFailed``."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from bff_core.discovery.contract import SourceFailed
+from bff_core.errors import GatewayError
+from bff_core.wire import Instance, Reply, ReplyStream, Request
+from bff_core.wire.header_lines import HeaderLines
+from bff_core.wire.http1 import Http1Wire
+from bff_core.wire.terms import Terms
+
+__all__ = ["Api"]
+
+_MOST: Final = 64 * 1024 * 1024  # bytes of an answer: a cluster may be large
+_SAID: Final = 200  # characters of what it says went wrong
+
+
+class Api:
+    """Asks with GET, over connections of its own. ``name`` is for messages."""
+
+    def __init__(self, name: str, url: str, terms: Terms | None = None) -> None:
+        self._instance = Instance.parse(name, url)
+        self._terms = {name: terms} if terms is not None else {}
+        self._wire: Http1Wire | None = None
+
+    async def get(self, target: str, headers: Sequence[tuple[bytes, bytes]], *, within: float) -> Reply:
+        """The whole reply, with status 200, within so many seconds. Raises ``SourceFailed``."""
+        until = asyncio.get_running_loop().time() + within
+        try:
+            reply = await self._open().send(self._instance, self._request(target, headers), until=until, max_body=_MOST)
+        except GatewayError as error:
+            raise SourceFailed(str(error)) from error
+        if reply.status != 200:
+            raise SourceFailed(f"{self._instance.upstream}: answered {reply.status} to {target}: {_said(reply.body)}")
+        return reply
+
+    async def stream(
+        self, target: str, headers: Sequence[tuple[bytes, bytes]], *, within: float, body_within: float
+    ) -> ReplyStream:
+        """The head of a reply, whatever its status, within so many seconds, and then its body. Raises
+        ``SourceFailed``; whoever reads it gets the errors of ``Wire.stream``.
+        """
+        now = asyncio.get_running_loop().time()
+        try:
+            return await self._open().stream(
+                self._instance,
+                self._request(target, headers),
+                until=now + within,
+                body_until=now + body_within,
+                max_body=_MOST,
+            )
+        except GatewayError as error:
+            raise SourceFailed(str(error)) from error
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        if self._wire is not None:
+            await self._wire.close()
+
+    def _open(self) -> Http1Wire:
+        # when it is first asked, because a wire belongs to a loop
+        if self._wire is None:
+            self._wire = Http1Wire(connections=4, terms=self._terms)
+        return self._wire
+
+    def _request(self, target: str, headers: Sequence[tuple[bytes, bytes]]) -> Request:
+        return Request("GET", target, HeaderLines.of((b"accept", b"application/json"), *headers))
+
+
+def _said(body: bytes) -> str:
+    return body[:_SAID].decode("utf-8", "replace").strip()
