@@ -49,6 +49,7 @@ class ServiceClient:
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
+        self._tells = self.tells is Tells.PRINCIPAL  # because the hash of an Enum is worked out in Python
 
     def get(
         self,
@@ -69,7 +70,7 @@ class ServiceClient:
         Equal calls in flight share one answer: do not change what is in it.
         """
         model: Any = returns  # which mypy does not take for hashable; a cast costs as much as a call
-        endpoint: Endpoint[T] = _endpoint("GET", template, model, rejection_names, hedged, self.tells)
+        endpoint: Endpoint[T] = _endpoint("GET", template, model, rejection_names, hedged, self._tells)
         return Call(self.upstream, endpoint, endpoint.template.fill(values, query))
 
     def post(
@@ -98,7 +99,7 @@ class ServiceClient:
         values: Mapping[str, str],
     ) -> Call[T]:
         model: Any = returns
-        endpoint: Endpoint[T] = _endpoint(method, template, model, None, False, self.tells)
+        endpoint: Endpoint[T] = _endpoint(method, template, model, None, False, self._tells)
         call = Call(self.upstream, endpoint, endpoint.template.fill(values))
         if content is not None:
             call.headers = ((b"content-type", b"application/json"),)
@@ -113,7 +114,7 @@ class ServiceClient:
         self, template: str, *, media_type: str, if_none_match: str | None, **values: str
     ) -> Call[ReplyStream]:
         """A call whose reply of this ``media_type`` is handed on as it arrives."""
-        endpoint = _download(template, media_type, self.tells)
+        endpoint = _download(template, media_type, self._tells)
         # servers hand on the white space around a value, and clients must not send it
         tag = (if_none_match or "").strip(" \t").encode("latin-1")
         call = Call(self.upstream, endpoint, endpoint.template.fill(values))
@@ -159,7 +160,7 @@ def connect(clients: type[T], upstreams: Mapping[str, Upstream]) -> T:
 
 @cache
 def _endpoint(
-    method: str, template: str, returns: Any, rejection_names: str | None, hedged: bool, tells: Tells
+    method: str, template: str, returns: Any, rejection_names: str | None, hedged: bool, tells: bool
 ) -> Endpoint[Any]:
     return Endpoint(
         method,
@@ -167,10 +168,10 @@ def _endpoint(
         returns,
         rejection_names=rejection_names,
         hedged=hedged,
-        tells=tells is Tells.PRINCIPAL,
+        tells=tells,
     )
 
 
 @cache
-def _download(template: str, media_type: str, tells: Tells) -> Download:
-    return Download(Template(template), media_type, tells=tells is Tells.PRINCIPAL)
+def _download(template: str, media_type: str, tells: bool) -> Download:
+    return Download(Template(template), media_type, tells=tells)

@@ -227,16 +227,18 @@ class Call(Generic[T]):
 class _Waiter(Promise[T]):
     """Whoever awaits a call outside of a page. It gives up at the deadline of its request."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(loop)
-        self._flight: Flight[T] | None = None
+    _flight: Flight[T] | None = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:  # not that of a promise, because nobody gives it words
+        self.loop = loop
 
     def wait_for(self, call: Call[T], context: RequestContext) -> None:
         """Make the call."""
-        flight = call.fly(context, context.until, self, self.loop.time)
+        upstream, until = call.upstream, context.until
+        flight = upstream.fly(call, context, until, self, self.loop.time)
         if not self.done:
             self._flight = flight
-            call.upstream.moments(self.loop).at(context.until, self._too_late)
+            upstream.moments(self.loop).at(until, self._too_late)
 
     def value(self) -> T:
         """What was brought."""

@@ -7,12 +7,13 @@ Equal calls board a flight that is in the air; each leaves alone, and with the l
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from contextvars import copy_context
 from copy import copy
 from typing import Any, Generic, Protocol, TypeVar
 
 from bff_core.errors import GatewayError
+from bff_core.wire import Request
 from bff_core.wire.promise import Promise
 
 __all__ = ["Flight", "Passenger"]
@@ -41,8 +42,8 @@ class Flight(Generic[T]):
 
     # on the class, because there is one for each call, and most of it stays as it is
     done = False
-    committed = 0
-    """Attempts that cannot be taken back: with one, the life goes on when nobody waits for it any more."""
+    lasting: Sequence[Request] = ()
+    """What cannot be taken back once it was sent: then the life goes on when nobody waits for it any more."""
     error: BaseException | None = None
     """What it failed with."""
     value: T
@@ -91,7 +92,7 @@ class Flight(Generic[T]):
             self._others.remove(passenger)
         elif passenger is self._passenger:  # and has not left before, or what cleans up would be cancelled
             self._passenger = self._others.pop(0) if self._others else None
-            if self._passenger is None and not self.committed:
+            if self._passenger is None and all(request.unsent for request in self.lasting):
                 self._disappear()
                 if self._waiting is not None and not self._waiting.cancel():
                     self._interrupt()  # it was brought in this very turn of the loop

@@ -11,29 +11,38 @@ __all__ = ["Tally"]
 
 
 _LONGEST: Final = 300  # characters: it may repeat what the upstream said
-_SUCCESS: Final = Verdict.SUCCESS  # members of an enumeration are found seven times as slowly
 
 
 class Tally:
     """Attempts by verdict since the start, and the last failure, with its time, as text for people.
 
+    ``succeeded`` are the attempts that were answered as they should be, which most are, so that they are counted apart;
     ``joined`` are the calls that boarded an equal one, ``retried`` and ``hedged`` the attempts that were not a call's
     first, ``refused`` those that were never made, by reason.
     """
 
-    __slots__ = ("_by_verdict", "hedged", "joined", "last_failure", "last_failure_at", "refused", "retried")
+    __slots__ = (
+        "_by_verdict",
+        "hedged",
+        "joined",
+        "last_failure",
+        "last_failure_at",
+        "refused",
+        "retried",
+        "succeeded",
+    )
 
     def __init__(self) -> None:
         self._by_verdict = dict.fromkeys(Verdict, 0)
-        self.joined = self.retried = self.hedged = 0
+        self.succeeded = self.joined = self.retried = self.hedged = 0
         self.refused: Counter[Reason] = Counter()
         self.last_failure: str | None = None
         self.last_failure_at: str | None = None
 
-    def record(self, verdict: Verdict, failure: BaseException | None) -> None:
-        """An attempt has ended, however it ended."""
+    def record(self, verdict: Verdict, failure: BaseException) -> None:
+        """An attempt has ended with this failure."""
         self._by_verdict[verdict] += 1
-        if verdict is not _SUCCESS and verdict.counts_as == "failure":
+        if verdict.counts_as == "failure":
             # what was stopped from above ended with a cancellation, which has no words
             said = str(failure) if isinstance(failure, Exception) else "stopped after too long"
             self.last_failure = said[:_LONGEST]
@@ -45,7 +54,7 @@ class Tally:
 
     def counts(self) -> dict[str, int]:
         """Ended attempts by what they count as."""
-        counts: Counter[str] = Counter()
+        counts: Counter[str] = Counter(success=self.succeeded)
         for verdict, number in self._by_verdict.items():
             counts[verdict.counts_as] += number
         return dict(+counts)

@@ -63,7 +63,7 @@ class Upstream:
         endpoint = call.endpoint
         flight: Flight[T]
         if endpoint.shared and self._coalesce:
-            key = (endpoint, call.target, call.headers, _who(call, context))
+            key = (endpoint, call.target, call.headers, context.principal if endpoint.tells else None)
             equal = self._in_the_air.get(key)
             if equal is not None:
                 equal.board(passenger, until)
@@ -74,8 +74,10 @@ class Upstream:
             flight = Flight(passenger, until, clock)
         if call.gathering is not None:
             flight.start(self._gathered(call, context, flight))
-        else:
+        elif endpoint.hedged or self._hedge:
             flight.start(self._by_itself(call, context, flight))
+        else:
+            flight.start(self._life(call, context, flight))
         return flight
 
     def moments(self, loop: asyncio.AbstractEventLoop) -> Moments:
@@ -114,23 +116,26 @@ class Upstream:
         clock = flight.clock
         endpoint = call.endpoint
         retries: Retries | None = None
+        request: Request | None = None
         start = clock()
         if not once:
             self.budget.called(start)
         probe = self._admit(flight.until - start, start)
         lasting = not endpoint.reading
         while True:
-            flight.committed += lasting
             try:
                 instance = flight.last = self.balancer.pick(flight.last)
                 until = start + self._timeout
                 request = self._request(call, context, min(flight.until, until) - start)
+                if lasting:
+                    flight.lasting = (*flight.lasting, request)
                 reply = await endpoint.attempt(self._wire, instance, request, until, flight.until, self._max_reply)
                 answer = endpoint.read(instance, reply)
             except BaseException as error:  # a bug of ours and cancellation too
                 now = clock()
-                flight.committed -= lasting
-                verdict = self._record(error, start, now, probe=probe)
+                if lasting:
+                    flight.lasting = tuple(other for other in flight.lasting if other is not request)
+                verdict = self._failed(error, start, now, probe=probe)
                 # a cancellation may count as a failure, and is never one to repeat
                 if once or not isinstance(error, GatewayError) or not self._worth_repeating(call, flight, verdict):
                     raise
@@ -144,7 +149,7 @@ class Upstream:
                     raise error from None  # which tells more than that we refuse to see it again
                 self.tally.retried += 1
             else:
-                self._record(None, start, clock(), probe=probe)
+                self._record(_SUCCESS, start, clock(), probe=probe)
                 return answer
 
     def _admit(self, left: float, now: float) -> bool:
@@ -159,22 +164,23 @@ class Upstream:
         self.bulkhead.enter()
         return probe
 
-    def _record(self, error: BaseException | None, start: float, now: float, *, probe: bool) -> Verdict:
-        """What became of an attempt that was let in, told to everyone who learns from it."""
+    def _failed(self, error: BaseException, start: float, now: float, *, probe: bool) -> Verdict:
+        """An attempt that was let in has failed, or was stopped; or the answer is that there is nothing."""
+        verdict = self._stopped(now - start, now) if isinstance(error, asyncio.CancelledError) else judge(error)
+        if verdict is not _SUCCESS:
+            self.tally.record(verdict, error)
+        self._record(verdict, start, now, probe=probe)
+        return verdict
+
+    def _record(self, verdict: Verdict, start: float, now: float, *, probe: bool) -> None:
+        """What became of it, told to everyone who learns from it."""
         ran = now - start
         self.bulkhead.leave()
-        if error is None:
-            verdict = _SUCCESS
-        elif isinstance(error, asyncio.CancelledError):
-            verdict = self._stopped(ran, now)
-        else:
-            verdict = judge(error)
         if verdict is _SUCCESS:
-            self.latency.record(ran, now)
             self.bulkhead.answered(ran)
-        self.tally.record(verdict, error)
+            self.latency.record(ran, now)
+            self.tally.succeeded += 1
         self.circuit.record(verdict, ran, now, probe=probe)
-        return verdict
 
     async def _gathered(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
         """Answered together with others, where there are others."""

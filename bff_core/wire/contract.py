@@ -56,6 +56,9 @@ class Request:
     headers: Sequence[tuple[bytes, bytes]] = NO_HEADERS
     body: bytes | AsyncIterable[bytes] = b""
 
+    unsent: bool = False
+    """Nothing of it has left this machine, as the wire that has it knows for certain: it still connects."""
+
 
 @dataclass(slots=True)
 class Reply:

@@ -42,7 +42,7 @@ class Http1Wire:
         head_only, safe = method == "HEAD", method in _SAFE
         connection = pool.take() if safe else pool.take_proven()
         if connection is None:
-            return self._send_fresh(pool, encoded, head_only, max_body, until)
+            return self._send_first(pool, request, encoded, max_body, until)
         connection.watch(self._moments, until)
         return connection.ask(encoded, head_only, max_body, repeatable=safe)
 
@@ -57,7 +57,7 @@ class Http1Wire:
         else:
             length = declared_length(request)
             encoded = encode_head(request, length, pool.fixed)
-        connection = pool.take_proven() or await self._fresh(pool, until)
+        connection = pool.take_proven() or await self._fresh(pool, until, request)
         promise = connection.ask_for_stream(encoded, request.method == "HEAD", max_body)
         serial = connection.serial  # now, because the connection may be another's by the time we hear of the reply
         if not isinstance(body, bytes):
@@ -71,7 +71,13 @@ class Http1Wire:
         self._moments.at(until if body_until is None else body_until, partial(connection.body_late, serial))
         return stream
 
-    async def _send_fresh(
+    async def _send_first(
+        self, pool: InstancePool, request: Request, encoded: bytes, max_body: int, until: float
+    ) -> Reply:
+        connection = await self._fresh(pool, until, request)
+        return await self._until(until, connection, connection.ask(encoded, request.method == "HEAD", max_body))
+
+    async def _send_again(
         self, pool: InstancePool, encoded: bytes, head_only: bool, max_body: int, until: float
     ) -> Reply:
         connection = await self._fresh(pool, until)
@@ -83,7 +89,7 @@ class Http1Wire:
         # on a connection proven open or fresh, because what came piece by piece cannot be sent twice
         length = declared_length(request)
         head = encode_head(request, length, pool.fixed)
-        connection = pool.take_proven() or await self._fresh(pool, until)
+        connection = pool.take_proven() or await self._fresh(pool, until, request)
         promise = connection.ask(head, request.method == "HEAD", max_body)
         connection.upload(body, length)
         return await self._until(until, connection, promise)
@@ -104,15 +110,20 @@ class Http1Wire:
         if not self._pools:
             self._moments = Moments(loop)
         terms = self._terms.get(instance.upstream) or Terms()
-        pool = InstancePool(instance, terms, self._connections, loop.time, self._send_fresh)
+        pool = InstancePool(instance, terms, self._connections, loop.time, self._send_again)
         self._pools[instance] = pool
         return pool
 
-    async def _fresh(self, pool: InstancePool, until: float) -> Connection:
+    async def _fresh(self, pool: InstancePool, until: float, request: Request | None = None) -> Connection:
         promise = connected(pool, self._moments, until)
+        if request is not None:
+            request.unsent = True
         try:
-            return await promise
+            connection = await promise
         except BaseException:
             if promise.kept:  # and whoever asked was cancelled all the same; the next one may have it
                 pool.released(promise.result())
             raise
+        if request is not None:
+            request.unsent = False
+        return connection

@@ -21,13 +21,13 @@ class InstancePool:
     """Hands out what is idle, and makes room for at most ``limit``. ``fixed`` is what every request of it says."""
 
     def __init__(
-        self, instance: Instance, terms: Terms, limit: int, now: Callable[[], float], send_fresh: "SendFresh"
+        self, instance: Instance, terms: Terms, limit: int, now: Callable[[], float], send_again: "SendAgain"
     ) -> None:
         self.instance = instance
         self.terms = terms
         self.fixed = fixed_lines(instance, terms)
         self.heads = KnownHeads()
-        self._send_fresh = send_fresh
+        self._send_again = send_again
         self._idle: list[Connection] = []
         self._all: set[Connection] = set()
         self._limit = limit
@@ -82,7 +82,7 @@ class InstancePool:
 
     def repeat(self, promise: Promise[Any], encoded: bytes, head_only: bool, max_body: int, until: float) -> None:
         """See ``http1_connection.Pool``."""
-        promise.follow(errand(self._send_fresh(self, encoded, head_only, max_body, until)))
+        promise.follow(errand(self._send_again(self, encoded, head_only, max_body, until)))
 
     def close(self) -> None:
         """End what is idle; what is under way ends with its reply."""
@@ -91,7 +91,7 @@ class InstancePool:
             self._idle.pop().abort()
 
 
-SendFresh = Callable[[InstancePool, bytes, bool, int, float], Coroutine[Any, Any, Reply]]
+SendAgain = Callable[[InstancePool, bytes, bool, int, float], Coroutine[Any, Any, Reply]]
 """Sends what is encoded on a connection that is made for it: pool, request, whether its reply has no body, the most
 bytes of one, and until when.
 """

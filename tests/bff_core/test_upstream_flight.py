@@ -15,9 +15,11 @@ from bff_core.errors import BadStatus
 from bff_core.services.catalog import Catalog
 from bff_core.settings import UpstreamSettings
 from bff_core.upstream import Flight, Upstream
+from bff_core.wire import Request
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.promise import Promise
 from tests.bff_core.raw_server import RawServer, said
+from tests.bff_core.scripted import Shop
 
 name: ContextVar[str] = ContextVar("name", default="nobody")
 
@@ -160,12 +162,19 @@ async def test_leaving_what_has_landed_changes_nothing() -> None:
 async def test_what_cannot_be_taken_back_goes_on_when_nobody_waits() -> None:
     wait = promise()
     flight, passenger = take_off(_wait(wait))
-    flight.committed = 1
+    flight.lasting = (Request("POST", "/orders"),)
     flight.leave(passenger)
     assert flight.deserted
     assert not flight.done
     wait.keep("done")
     assert (flight.value, passenger.told) == ("done", [])
+
+
+async def test_what_could_not_be_taken_back_ends_all_the_same_where_nothing_of_it_was_sent() -> None:
+    flight, passenger = take_off(_wait(promise()))
+    flight.lasting = (Request("POST", "/orders", unsent=True),)
+    flight.leave(passenger)
+    assert isinstance(flight.error, asyncio.CancelledError)
 
 
 async def test_everyone_who_has_boarded_gets_a_list_and_an_error_of_its_own() -> None:
@@ -281,4 +290,25 @@ async def test_a_page_of_seven_calls_costs_no_task_once_its_connections_are_ther
                 answering.set()
             assert [part.value for part in parts] == [[]] * 7
         assert tasks == set()  # the second time: the first one had to connect
+        await wire.close()
+
+
+@pytest.mark.real_time
+async def test_an_order_that_still_connects_is_not_sent_once_its_client_has_left() -> None:
+    arrived, heard = asyncio.Event(), asyncio.get_running_loop().create_future()
+
+    async def shakes_no_hand(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        heard.set_result(await reader.read())
+
+    async with RawServer(shakes_no_hand) as server:
+        wire = Http1Wire()
+        found = UpstreamSettings(instances=[str(server.instance).replace("http:", "https:")], timeout="60s")
+        upstream = Upstream("shop", found, wire, agent="test")
+        order = asyncio.ensure_future(Shop(upstream).buy())
+        await arrived.wait()
+        order.cancel()
+        hello = await asyncio.wait_for(heard, 5)  # and the end of the connection, long before the timeout
+        assert hello.startswith(b"\x16\x03")
+        assert (upstream.bulkhead.in_flight, upstream.tally.counts()) == (0, {"ours": 1})
         await wire.close()
