@@ -23,6 +23,7 @@ __all__ = [
     "MalformedRequest",
     "MethodNotAllowed",
     "MisdirectedRequest",
+    "NoInstance",
     "NotFound",
     "Reason",
     "StaleConnection",
@@ -248,6 +249,15 @@ class Busy(UpstreamError):
     kind = "temporary-reduced-capacity"
     title = "There is too much to do just now. Please try again soon."
     reason = Reason.BUSY
+    retry_after = 1.0
+
+
+class NoInstance(UpstreamError):
+    """We refused the call ourselves, because nobody knows where the upstream is."""
+
+    status = 503
+    kind = "temporary-reduced-capacity"
+    title = "There is too much to do just now. Please try again soon."
     retry_after = 1.0
 
 

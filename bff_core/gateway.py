@@ -1,13 +1,15 @@
 """Assembles a gateway from its settings: the one place where the order is written."""
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
-from contextlib import asynccontextmanager
-from typing import Any
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from bff_core import __version__
+from bff_core.discovery import source_of
 from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
 from bff_core.edge.deadline import Deadline
@@ -31,6 +33,8 @@ from bff_core.wire.terms import Terms
 
 __all__ = ["gateway"]
 
+_FINDS_WITHIN: Final = 1.0  # seconds from the start, before requests are answered all the same
+
 
 def gateway(
     settings: GatewaySettings,
@@ -53,14 +57,22 @@ def gateway(
     wires: dict[str, Wire] = {"http1": wire or Http1Wire(terms=terms), "httpx": wire or HttpxWire(terms=terms)}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
     upstreams = {
-        name: Upstream(name, found, wires[found.wire], agent=agent) for name, found in settings.upstreams.items()
+        name: Upstream(
+            name,
+            found,
+            wires[found.wire],
+            agent=agent,
+            zone=settings.zone,
+            source=source_of(name, found, settings.discovery),
+        )
+        for name, found in settings.upstreams.items()
     }
     readiness = Readiness()
     app = FastAPI(
         **{"docs_url": None, "redoc_url": None, **about},
         middleware=_front_door(settings, readiness, draw_problem),
         exception_handlers=HANDLERS,
-        lifespan=_lifespan(set(wires.values()), readiness),
+        lifespan=_lifespan(upstreams.values(), set(wires.values()), readiness),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request
         responses=documented(*EVERYWHERE),
@@ -91,14 +103,22 @@ def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: D
     ]
 
 
-def _lifespan(wires: Collection[Wire], readiness: Readiness) -> Any:
+def _lifespan(upstreams: Collection[Upstream], wires: Collection[Wire], readiness: Readiness) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        readiness.ready = True
         try:
+            for upstream in upstreams:
+                await upstream.start()
+            # and no longer, because the other upstreams may be all that most pages need
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FINDS_WITHIN):
+                    await asyncio.gather(*(upstream.found() for upstream in upstreams))
+            readiness.ready = True
             yield
         finally:
             readiness.ready = False
+            for upstream in upstreams:
+                await upstream.close()
             for wire in wires:
                 await wire.close()
 

@@ -9,7 +9,16 @@ from bff_core.lookups import Discover, Lookup
 from bff_core.setting_types import Duration, Place, Share, Strict
 from bff_core.tls import TlsSettings
 
-__all__ = ["BulkheadSettings", "CircuitSettings", "HedgeSettings", "RetrySettings", "UpstreamSettings", "schemes"]
+__all__ = [
+    "BulkheadSettings",
+    "CheckSettings",
+    "CircuitSettings",
+    "EjectionSettings",
+    "HedgeSettings",
+    "RetrySettings",
+    "UpstreamSettings",
+    "schemes",
+]
 
 
 class RetrySettings(Strict):
@@ -85,6 +94,44 @@ class HedgeSettings(Strict):
     """Never sooner than this, however quick the upstream is. It is its 95th percentile where that is later."""
 
 
+class EjectionSettings(Strict):
+    """When one instance is left alone for a while, because it fails where the others do not."""
+
+    failures: Annotated[int, Field(gt=0)] = 5
+    """So many in a row,"""
+
+    calls: Annotated[int, Field(gt=0)] = 100
+    """or, of so many calls in ten seconds,"""
+
+    deviations: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.9
+    """a success rate that is so many standard deviations below the mean of at least five instances."""
+
+    rest: Duration = 30.0
+    """For so long, times how often it has happened of late,"""
+
+    longest: Duration = 300.0
+    """and never longer; a tenth more or less."""
+
+    share: Share = 0.5
+    """At most so many of all instances, and never the last one; 0 leaves none alone."""
+
+
+class CheckSettings(Strict):
+    """Asking each instance whether it is well, beside the calls it gets."""
+
+    path: Annotated[str, Field(pattern=r"^/[!-~]*$")]
+    """A well one answers GET on it with 2xx."""
+
+    interval: Duration = 10.0
+    timeout: Duration = 1.0
+
+    unhealthy: Annotated[int, Field(gt=0)] = 3
+    """Failed checks in a row, after which it gets no calls,"""
+
+    healthy: Annotated[int, Field(gt=0)] = 2
+    """and good ones, after which it does again."""
+
+
 class UpstreamSettings(Strict):
     """How one service is called."""
 
@@ -115,6 +162,13 @@ class UpstreamSettings(Strict):
     circuit: CircuitSettings = CircuitSettings()
     bulkhead: BulkheadSettings = BulkheadSettings()
     hedge: HedgeSettings = HedgeSettings()
+    ejection: EjectionSettings = EjectionSettings()
+
+    slow_start: Duration = 10.0
+    """How long an instance that joins others works up to its share."""
+
+    check: CheckSettings | None = None
+    """Without it, instances are judged by the calls they get."""
 
     tls: TlsSettings | None = None
     """For instances with ``https://``, where what this machine trusts is not what counts, or they ask who calls."""

@@ -7,10 +7,10 @@ from bff_core.lookups import ConsulLookup, DnsLookup, KubernetesLookup
 from bff_core.upstream_settings import UpstreamSettings
 from bff_core.wire import Instance
 
-__all__ = ["source"]
+__all__ = ["source_of"]
 
 
-def source(upstream: str, settings: UpstreamSettings, discovery: DiscoverySettings | None = None) -> Source:
+def source_of(upstream: str, settings: UpstreamSettings, discovery: DiscoverySettings | None = None) -> Source:
     """Not read yet. What only some of them need is imported where it is needed, because imports cost the start."""
     asked = discovery or DiscoverySettings()
     match settings.discover:

@@ -33,7 +33,7 @@ def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mappin
         return {
             "gateway": name,
             "ready": readiness.ready,
-            "upstreams": {service: _facts(upstream) for service, upstream in upstreams.items()},
+            "upstreams": {service: upstream.facts() for service, upstream in upstreams.items()},
         }
 
     return app
@@ -71,7 +71,3 @@ def _operators(settings: GatewaySettings) -> FastAPI:
         ],
         exception_handlers=HANDLERS,
     )
-
-
-def _facts(upstream: Upstream) -> dict[str, Any]:
-    return {"instances": [str(instance) for instance in upstream.balancer.instances], **upstream.facts()}

@@ -63,6 +63,9 @@ class SimulatedInternet:
         """See ``Wire.stream``; the body comes in one piece."""
         return _WholeStream(await self.send(instance, request, until=until, max_body=max_body))
 
+    def retire(self, instance: Instance) -> None:
+        """See ``Wire.retire``; nothing is kept open."""
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

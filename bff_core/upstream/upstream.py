@@ -2,27 +2,30 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
 from bff_core.context import RequestContext
+from bff_core.discovery import Member, Source, Watch, source_of
 from bff_core.errors import GatewayError
 from bff_core.moments import Moments
-from bff_core.upstream.balance import RoundRobin
+from bff_core.upstream.balance import Balancer
 from bff_core.upstream.budget import RetryBudget
 from bff_core.upstream.bulk import ALONE
 from bff_core.upstream.bulkhead import bulkhead
 from bff_core.upstream.call import Call
+from bff_core.upstream.checks import Checks
 from bff_core.upstream.circuit import NO_CIRCUIT, Breaker, Circuit, State
 from bff_core.upstream.flight import Flight, Passenger
 from bff_core.upstream.hedge import Race
 from bff_core.upstream.latency import Latency
 from bff_core.upstream.retry import Retries
+from bff_core.upstream.standing import Standing
 from bff_core.upstream.tally import Tally
 from bff_core.upstream.verdict import Verdict, judge
 from bff_core.upstream_settings import UpstreamSettings
-from bff_core.wire import Instance, Request, Wire
+from bff_core.wire import Request, Wire
 from bff_core.wire.header_lines import HeaderLines
 
 __all__ = ["Upstream"]
@@ -37,12 +40,30 @@ _TICK: Final = 0.001  # seconds: what upstreams are told in
 
 
 class Upstream:
-    """Answers calls from one service. ``agent`` tells the service which gateway asks."""
+    """Answers calls from one service. ``agent`` tells the service which gateway asks, and ``zone`` is where that is.
 
-    def __init__(self, name: str, settings: UpstreamSettings, wire: Wire, *, agent: str) -> None:
+    ``source`` is where its instances are looked up: by default a list, that of the settings. What has to be asked, or
+    is to be checked, is from ``start`` to ``close``.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: UpstreamSettings,
+        wire: Wire,
+        *,
+        agent: str,
+        zone: str = "",
+        source: Source | None = None,
+    ) -> None:
         self.name = name
         self.settings = settings
-        self.balancer = RoundRobin([Instance.parse(name, place.url) for place in settings.instances])
+        found = source or source_of(name, settings)
+        self.balancer = Balancer(name, settings.ejection, zone=zone, slow_start=settings.slow_start)
+        self.balancer.update(found.known, 0.0)
+        self._watch = Watch(name, found, self._learn)
+        self._checks = Checks(settings.check, self.balancer, wire, agent) if settings.check else None
+        self._errands: list[asyncio.Task[None]] = []
         self.latency = Latency(name)
         self.bulkhead = bulkhead(name, settings.bulkhead)
         self.circuit: Breaker = (
@@ -55,6 +76,24 @@ class Upstream:
         self._coalesce, self._hedge = settings.coalesce, settings.hedge.enabled
         self._in_the_air: dict[Hashable, Flight[Any]] = {}
         self._moments: Moments | None = None
+
+    async def start(self) -> None:
+        """Begin to look for instances, and to check them."""
+        self._errands = [asyncio.create_task(self._watch.run(), name=f"instances of {self.name}")]
+        if self._checks is not None:
+            self._errands.append(asyncio.create_task(self._checks.run(), name=f"checks of {self.name}"))
+        for errand in self._errands:
+            errand.add_done_callback(_log_bug)
+
+    async def found(self) -> None:
+        """Wait until the source of its instances has answered, or has failed to."""
+        await self._watch.answered.wait()
+
+    async def close(self) -> None:
+        """End that."""
+        for errand in self._errands:
+            errand.cancel()
+        await asyncio.gather(*self._errands, return_exceptions=True)
 
     def fly(
         self, call: Call[T], context: RequestContext, until: float, passenger: Passenger, clock: Callable[[], float]
@@ -90,6 +129,9 @@ class Upstream:
         """How it is called, and how that goes: for operators, and for telemetry to read. Seconds, and numbers."""
         now = asyncio.get_running_loop().time()
         return {
+            "instances": self.balancer.facts(now),
+            "panic": self.balancer.panic,
+            "source": {"of": str(self.settings.discover or "static"), **self._watch.facts()},
             "timeout": self.settings.timeout,
             "in_flight": self.bulkhead.in_flight,
             "limit": self.bulkhead.limit,
@@ -123,8 +165,10 @@ class Upstream:
         probe = self._admit(flight.until - start, start)
         lasting = not endpoint.reading
         while True:
+            standing: Standing | None = None
             try:
-                instance = flight.last = self.balancer.pick(flight.last)
+                standing = flight.last = self.balancer.pick(start, flight.last)
+                instance = standing.instance
                 until = start + self._timeout
                 request = self._request(call, context, min(flight.until, until) - start)
                 if lasting:
@@ -135,7 +179,7 @@ class Upstream:
                 now = clock()
                 if lasting:
                     flight.lasting = tuple(other for other in flight.lasting if other is not request)
-                verdict = self._failed(error, start, now, probe=probe)
+                verdict = self._failed(error, standing, start, now, probe=probe)
                 # a cancellation may count as a failure, and is never one to repeat
                 if once or not isinstance(error, GatewayError) or not self._worth_repeating(call, flight, verdict):
                     raise
@@ -149,7 +193,7 @@ class Upstream:
                     raise error from None  # which tells more than that we refuse to see it again
                 self.tally.retried += 1
             else:
-                self._record(_SUCCESS, start, clock(), probe=probe)
+                self._answered(standing, start, clock(), probe=probe)
                 return answer
 
     def _admit(self, left: float, now: float) -> bool:
@@ -164,22 +208,33 @@ class Upstream:
         self.bulkhead.enter()
         return probe
 
-    def _failed(self, error: BaseException, start: float, now: float, *, probe: bool) -> Verdict:
-        """An attempt that was let in has failed, or was stopped; or the answer is that there is nothing."""
-        verdict = self._stopped(now - start, now) if isinstance(error, asyncio.CancelledError) else judge(error)
-        if verdict is not _SUCCESS:
-            self.tally.record(verdict, error)
-        self._record(verdict, start, now, probe=probe)
+    def _answered(self, standing: Standing, start: float, now: float, *, probe: bool) -> None:
+        """An attempt that was let in was answered, told to everyone who learns from it."""
+        ran = now - start
+        self.tally.succeeded += 1
+        self.latency.record(ran, now)
+        standing.answered(ran, now)
+        self.bulkhead.answered(ran)
+        self._ended(_SUCCESS, ran, now, probe=probe)
+
+    def _failed(
+        self, error: BaseException, standing: Standing | None, start: float, now: float, *, probe: bool
+    ) -> Verdict:
+        """It has failed, or was stopped; or the answer is that there is nothing, which is one."""
+        ran = now - start
+        verdict = self._stopped(ran, now) if isinstance(error, asyncio.CancelledError) else judge(error)
+        if verdict is _SUCCESS and standing is not None:
+            self._answered(standing, start, now, probe=probe)
+            return verdict
+        self.tally.record(verdict, error)
+        if standing is not None:
+            asked_for = error.retry_after if isinstance(error, GatewayError) else None
+            self.balancer.failed(standing, verdict, ran, now, asked_for)
+        self._ended(verdict, ran, now, probe=probe)
         return verdict
 
-    def _record(self, verdict: Verdict, start: float, now: float, *, probe: bool) -> None:
-        """What became of it, told to everyone who learns from it."""
-        ran = now - start
+    def _ended(self, verdict: Verdict, ran: float, now: float, *, probe: bool) -> None:
         self.bulkhead.leave()
-        if verdict is _SUCCESS:
-            self.bulkhead.answered(ran)
-            self.latency.record(ran, now)
-            self.tally.succeeded += 1
         self.circuit.record(verdict, ran, now, probe=probe)
 
     async def _gathered(self, call: Call[T], context: RequestContext, flight: Flight[T]) -> T:
@@ -250,9 +305,20 @@ class Upstream:
             lines += HeaderLines.of(*call.headers).encoded
         return Request(call.endpoint.method, call.target, HeaderLines(lines), call.body)
 
+    def _learn(self, members: Sequence[Member]) -> None:
+        """These are its instances from now on."""
+        now = asyncio.get_running_loop().time()
+        for instance in self.balancer.update(members, now):
+            self._wire.retire(instance)
+
     def _circuit_changed(self, state: State) -> None:
         level = logging.INFO if state is State.CLOSED else logging.WARNING
         _log.log(level, "%s: its circuit is %s; the last failure was: %s", self.name, state, self.tally.last_failure)
+
+
+def _log_bug(errand: asyncio.Task[None]) -> None:
+    if not errand.cancelled() and (bug := errand.exception()) is not None:
+        _log.error("%s has ended by a bug", errand.get_name(), exc_info=bug)
 
 
 def _tell(context: RequestContext) -> HeaderLines:

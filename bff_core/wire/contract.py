@@ -106,6 +106,10 @@ class Wire(Protocol):
         """
         ...
 
+    def retire(self, instance: Instance) -> None:
+        """It is an instance no more: end its idle connections now, and those under way with their reply."""
+        ...
+
     async def close(self) -> None:
         """End what is idle, and wait for what is under way."""
         ...

@@ -31,6 +31,7 @@ class Http1Wire:
         self._connections = connections
         self._terms = terms
         self._pools: dict[Instance, InstancePool] = {}
+        self._retired: list[InstancePool] = []
 
     def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Awaitable[Reply]:
         """See ``Wire.send``. Where a connection is at hand, this is its promise, and no coroutine."""
@@ -94,11 +95,18 @@ class Http1Wire:
         connection.upload(body, length)
         return await self._until(until, connection, promise)
 
+    def retire(self, instance: Instance) -> None:
+        """See ``Wire.retire``. Where it comes back before that, it begins with new connections."""
+        pool = self._pools.pop(instance, None)
+        if pool is not None:
+            pool.close()
+            self._retired = [other for other in (*self._retired, pool) if not other.empty.is_set()]
+
     async def close(self) -> None:
         """See ``Wire.close``: idle connections end now, those under way with their reply."""
         for pool in self._pools.values():
             pool.close()
-        for pool in self._pools.values():
+        for pool in (*self._pools.values(), *self._retired):
             await pool.empty.wait()
 
     def _until(self, until: float, connection: Connection, promise: Promise[T]) -> Promise[T]:

@@ -76,6 +76,11 @@ class HttpxWire:
         self._start(self._piecewise(stream, instance, request, until, max_body))
         await stream.opened(instance)
 
+    def retire(self, instance: Instance) -> None:
+        """See ``Wire.retire``; httpx lets nobody end the connections of one, so that they end when they were idle for
+        half a minute.
+        """
+
     async def close(self) -> None:
         """See ``Wire.close``."""
         while self._exchanges:

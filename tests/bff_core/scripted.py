@@ -169,6 +169,9 @@ class ScriptedWire:
         self.streams.append(stream)
         return stream
 
+    def retire(self, instance: Instance) -> None:
+        """See ``Wire.retire``; nothing is kept open."""
+
     async def close(self) -> None:
         """Nothing is kept open."""
 

@@ -1,0 +1,93 @@
+"""How one instance of an upstream does: how long it takes, how much it has to do, and how often it fails.
+
+Its latency is Finagle's peak EWMA: a slower answer counts at once, faster ones little by little, and what was not asked
+for a while is slowly forgiven.
+"""
+
+from enum import StrEnum
+from math import exp, inf
+from typing import Final
+
+from bff_core.wire import Instance
+
+__all__ = ["Standing", "State"]
+
+_DECAY: Final = -10.0  # seconds, below nothing because that is how it is used: in as many, all but 37 % is forgotten
+_LEAST: Final = 0.0001  # seconds on top, or what is in flight would not count where nothing is known
+_FAILED: Final = 5.0  # seconds: what a failure is taken for, or what fails fast would get all the calls
+
+
+class State(StrEnum):
+    """Why an instance gets calls, or none."""
+
+    IN_USE = "in use"
+    ELSEWHERE = "elsewhere"
+    """Well, in another zone, and not needed."""
+
+    EJECTED = "ejected"
+    UNHEALTHY = "unhealthy"
+    DRAINING = "draining"
+
+
+class Standing:
+    """One instance. Moments are those of one clock, in seconds."""
+
+    __slots__ = (
+        *("_at", "_latency", "answers", "back_at", "ejections", "failures", "healthy", "in_flight", "in_row"),
+        *("instance", "joined_at", "latest_answers", "latest_failures", "times", "weight", "zone"),
+    )
+
+    def __init__(self, instance: Instance, *, joined_at: float, now: float, latency: float = 0.0) -> None:
+        self.instance = instance
+        self.zone, self.weight = "", 1.0
+        self.joined_at = joined_at
+        self._latency, self._at = latency, now
+        self.in_flight = 0
+        self.answers = self.failures = self.ejections = 0
+        """Since it is known."""
+        self.latest_answers = self.latest_failures = 0
+        """Since the last review."""
+        self.in_row = 0
+        """Failures since the last answer."""
+        self.healthy = True
+        """Its health checks pass; or there are none."""
+        self.back_at = -inf
+        """It gets no calls before that moment, because it failed too often."""
+        self.times = 0
+        """How often that has happened of late, by which the next time is longer."""
+
+    def latency(self, now: float) -> float:
+        """What it takes of late, in seconds."""
+        return self._latency * exp((now - self._at) / _DECAY)
+
+    def load(self, now: float) -> float:
+        """What one more call would have to wait for."""
+        return (self._latency * exp((now - self._at) / _DECAY) + _LEAST) * (self.in_flight + 1)
+
+    def answered(self, ran: float, now: float) -> None:
+        """What it was given was answered, after ``ran`` seconds."""
+        self.in_flight -= 1
+        self.answers += 1
+        self.latest_answers += 1
+        self.in_row = 0
+        latency = self._latency
+        if ran < latency:
+            ran += (latency - ran) * exp((now - self._at) / _DECAY)
+        self._latency, self._at = ran, now
+
+    def failed(self, ran: float, now: float, asked_for: float | None) -> None:
+        """It failed, and asked for so many seconds, where it said so."""
+        self.failures += 1
+        self.latest_failures += 1
+        self.in_row += 1
+        self.throttled(ran, now, asked_for)
+
+    def throttled(self, ran: float, now: float, asked_for: float | None) -> None:
+        """It asked for time: ``asked_for`` seconds, where it said so."""
+        self.slowed(max(ran, _FAILED if asked_for is None else asked_for), now)
+
+    def slowed(self, ran: float, now: float) -> None:
+        """It had not answered after ``ran`` seconds, or is not to be asked for as long."""
+        self.in_flight -= 1
+        if ran >= self.latency(now):  # who leaves early has proved nothing
+            self._latency, self._at = ran, now
