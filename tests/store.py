@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from bff_core.settings import GatewaySettings, load
+from bff_core.settings import GatewaySettings, UpstreamSettings, load
 from bff_core.testing import SimulatedInternet
 from bff_core.testing.internet import ASGIApp
 from demo.app import create_service
@@ -76,7 +76,10 @@ def on_the_internet(service: str) -> dict[str, Any]:
 def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_internet) -> GatewaySettings:
     """A gateway's own settings, but for how its services are ``called``."""
     found = load(BFFS / name / "settings.toml")
-    upstreams = {service: upstream.model_copy(update=called(service)) for service, upstream in found.upstreams.items()}
+    upstreams = {
+        service: UpstreamSettings.model_validate({**dict(upstream), **called(service)})
+        for service, upstream in found.upstreams.items()
+    }
     return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
 
 

@@ -1,6 +1,7 @@
 """One word for whoever starts, stops and routes to gateways."""
 
 from datetime import datetime
+from unittest.mock import ANY
 
 import pytest
 from fastapi import APIRouter
@@ -61,7 +62,28 @@ async def test_operators_see_each_service_and_how_it_does() -> None:
         "ready": True,
         "upstreams": {
             "catalog": {
-                "instances": ["http://catalog.test:80"],
+                "instances": [
+                    {
+                        "address": "http://catalog.test:80",
+                        "zone": "",
+                        "weight": 1.0,
+                        "state": "in use",
+                        "latency": 5.0,
+                        "in_flight": 0,
+                        "calls": 3,
+                        "failures": 3,
+                        "ejections": 0,
+                        "back_in": None,
+                    }
+                ],
+                "panic": False,
+                "source": {
+                    "of": "static",
+                    "last_answer_at": ANY,
+                    "failing_since": None,
+                    "failure": None,
+                    "changes": 0,
+                },
                 "timeout": 0.5,
                 "in_flight": 0,
                 "limit": 100,

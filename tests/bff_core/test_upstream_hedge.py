@@ -67,7 +67,7 @@ async def test_what_takes_longer_than_usual_is_asked_for_on_another_instance_too
     assert await client.book() == Book(id="pojos")
     assert now() == pytest.approx(after + 0.02)
     first, second = wire.attempts
-    assert (first.instance.host, second.instance.host) == ("a.test", "b.test")
+    assert first.instance != second.instance
     assert (second.at, first.given_up, second.given_up) == (pytest.approx(after), True, False)
     assert (upstream.tally.hedged, upstream.tally.retried, upstream.budget.spent) == (1, 0, 1)
     await settled(upstream)

@@ -11,6 +11,7 @@ from bff_core.errors import (
     DeadlinePassed,
     GatewayError,
     InvalidRequest,
+    NoInstance,
     NotFound,
     StaleConnection,
     Throttled,
@@ -34,6 +35,7 @@ TABLE = [
     (BadReply("x", "nonsense"), "failure", False),
     (Busy("x", "full"), "ours", False),
     (CircuitOpen("x", 1.0), "ours", False),
+    (NoInstance("x", "nobody knows"), "ours", False),
     (DeadlinePassed("x"), "ours", False),
 ]
 

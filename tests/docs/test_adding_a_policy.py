@@ -70,9 +70,9 @@ def test_the_bulkhead_that_comes_without_being_asked_for_is_that_of_the_guide() 
 
 
 def test_the_lines_in_the_life_of_a_call_are_where_the_guide_says() -> None:
-    admit, record = inspect.getsource(Upstream._admit), inspect.getsource(Upstream._record)
+    admit, ended = inspect.getsource(Upstream._admit), inspect.getsource(Upstream._ended)
     asked = ("self.latency.admit(", "self.bulkhead.admit(", "self.circuit.admit(", "self.bulkhead.enter(")
 
     places = [admit.index(line) for line in asked]
     assert places == sorted(places)
-    assert "self.bulkhead.leave(" in record
+    assert "self.bulkhead.leave(" in ended
