@@ -12,7 +12,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final, TypeVar
@@ -52,7 +52,12 @@ Way = Callable[[int], Awaitable[None]]
 
 
 class _Unprotected(Upstream):
-    """Without a policy: nothing is joined, refused, counted, or tried again."""
+    """Without a policy: nothing is joined, refused, counted, or tried again, and the first instance gets it all."""
+
+    @cached_property
+    def first(self) -> Instance:
+        """Of its instances."""
+        return self.balancer.instances[0]
 
     def fly(
         self, call: Call[T], context: RequestContext, until: float, passenger: Passenger, clock: Callable[[], float]
@@ -63,7 +68,7 @@ class _Unprotected(Upstream):
 
     async def _sent(self, call: Call[T], context: RequestContext, clock: Callable[[], float]) -> T:
         endpoint, until = call.endpoint, clock() + self._timeout
-        instance = self.balancer.instances[0]
+        instance = self.first
         request = self._request(call, context, self._timeout)
         return endpoint.read(
             instance, await endpoint.attempt(self._wire, instance, request, until, until, self._max_reply)

@@ -9,7 +9,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from itertools import accumulate
 from math import inf
-from random import random
+from random import random, sample
 from statistics import median
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ _STEP: Final = 1.0  # seconds from one step of a slow start to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
 _PANIC: Final = 0.5  # of all that must be well, or all are asked
-_BETTER: Final = 1.5  # times: how much better another one must be where weights are to count
+_BETTER: Final = 3.0  # times as much must one have to do as another, before weights do not count
 
 
 class Balancer:
@@ -61,8 +61,11 @@ class Balancer:
         if count > 1 and not self._shares:
             place, next_place = int(random() * count), int(random() * (count - 1))  # noqa: S311  no secret
             one, other = candidates[place], candidates[next_place + (next_place >= place)]
-            other_is_better = other is not avoid and other.load(now) < one.load(now)
-            chosen = other if one is avoid or other_is_better else one
+            if one.in_row or other.in_row:
+                chosen = self._best_of_more(now, avoid)
+            else:
+                other_is_better = other is not avoid and other.load(now) < one.load(now)
+                chosen = other if one is avoid or other_is_better else one
         elif count > 1:
             one, other = self._by_weight()
             other_is_better = other is not avoid and other.load(now) * _BETTER < one.load(now)
@@ -120,6 +123,11 @@ class Balancer:
             _facts(standing, self._state(standing, now), now) for standing in (*self._all.values(), *self._draining)
         ]
 
+    def _best_of_more(self, now: float, avoid: Standing | None) -> Standing:
+        """The best of four, because who failed last is no choice, and of two that are bad the better one is bad too."""
+        drawn = sample(self._candidates, min(4, len(self._candidates)))
+        return min((standing for standing in drawn if standing is not avoid), key=lambda standing: standing.load(now))
+
     def _look(self, now: float) -> None:
         if now >= self._next_review:
             self._next_review = now + _REVIEW
@@ -147,10 +155,15 @@ class Balancer:
         well = [standing for standing in present if standing.healthy]
         self.panic = len(well) < _PANIC * len(everyone)
         self._candidates = everyone if self.panic else self._near(everyone, well)
-        weights = [self._weight(standing, now) for standing in self._candidates]
-        self._shares = list(accumulate(weights)) if len(set(weights)) > 1 else []
+        self._weigh(now)
         warming = now + _STEP if self._slow_start and any(now < self._warm_at(found) for found in everyone) else inf
         self._next_look = min(self._next_review, warming, *(out.back_at for out in everyone if out.back_at > now))
+
+    def _weigh(self, now: float) -> None:
+        weights = [self._weight(standing, now) for standing in self._candidates]
+        self._shares = list(accumulate(weights)) if len(set(weights)) > 1 else []
+        for standing, weight in zip(self._candidates, weights, strict=True):
+            standing.relative = weight * len(weights) / self._shares[-1] if self._shares else 1.0
 
     def _near(self, everyone: Sequence[Standing], well: list[Standing]) -> list[Standing]:
         here = sum(standing.zone == self._zone for standing in everyone) if self._zone else 0

@@ -34,9 +34,9 @@ class Outliers:
         """
         settings = self._settings
         rates = [
-            (standing.latest_answers / calls, standing)
-            for standing in standings
-            if (calls := standing.latest_answers + standing.latest_failures) >= settings.calls
+            (answers / calls, standing)
+            for standing, answers, calls in map(_latest, standings)
+            if calls >= settings.calls
         ]
         if len(rates) < _WORTH:
             return []
@@ -62,6 +62,12 @@ class Outliers:
 
     def reviewed(self, standing: Standing, now: float) -> None:
         """Count anew, and forgive one time to who is not left alone."""
-        standing.latest_answers = standing.latest_failures = 0
+        standing.reviewed = (standing.answers, standing.failures)
         if standing.times and standing.back_at <= now:
             standing.times -= 1
+
+
+def _latest(standing: Standing) -> tuple[Standing, int, int]:
+    """Its answers and its calls since the last review."""
+    answers, failures = standing.reviewed
+    return standing, standing.answers - answers, standing.answers - answers + standing.failures - failures

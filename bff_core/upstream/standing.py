@@ -34,19 +34,21 @@ class Standing:
 
     __slots__ = (
         *("_at", "_latency", "answers", "back_at", "ejections", "failures", "healthy", "in_flight", "in_row"),
-        *("instance", "joined_at", "latest_answers", "latest_failures", "times", "weight", "zone"),
+        *("instance", "joined_at", "relative", "reviewed", "times", "weight", "zone"),
     )
 
     def __init__(self, instance: Instance, *, joined_at: float, now: float, latency: float = 0.0) -> None:
         self.instance = instance
         self.zone, self.weight = "", 1.0
+        self.relative = 1.0
+        """What it can do just now, beside an ordinary candidate: its weight over the mean of theirs."""
         self.joined_at = joined_at
         self._latency, self._at = latency, now
         self.in_flight = 0
         self.answers = self.failures = self.ejections = 0
         """Since it is known."""
-        self.latest_answers = self.latest_failures = 0
-        """Since the last review."""
+        self.reviewed = (0, 0)
+        """Answers and failures as they were at the last review."""
         self.in_row = 0
         """Failures since the last answer."""
         self.healthy = True
@@ -62,13 +64,12 @@ class Standing:
 
     def load(self, now: float) -> float:
         """What one more call would have to wait for."""
-        return (self._latency * exp((now - self._at) / _DECAY) + _LEAST) * (self.in_flight + 1)
+        return (self._latency * exp((now - self._at) / _DECAY) + _LEAST) * (self.in_flight / self.relative + 1)
 
     def answered(self, ran: float, now: float) -> None:
         """What it was given was answered, after ``ran`` seconds."""
         self.in_flight -= 1
         self.answers += 1
-        self.latest_answers += 1
         self.in_row = 0
         latency = self._latency
         if ran < latency:
@@ -78,7 +79,6 @@ class Standing:
     def failed(self, ran: float, now: float, asked_for: float | None) -> None:
         """It failed, and asked for so many seconds, where it said so."""
         self.failures += 1
-        self.latest_failures += 1
         self.in_row += 1
         self.throttled(ran, now, asked_for)
 
