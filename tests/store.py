@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from bff_core.settings import GatewaySettings, UpstreamSettings, load
+from bff_core.setting_types import Place
+from bff_core.settings import GatewaySettings, load
 from bff_core.testing import SimulatedInternet
 from bff_core.testing.internet import ASGIApp
 from demo.app import create_service
@@ -77,10 +78,14 @@ def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_interne
     """A gateway's own settings, but for how its services are ``called``."""
     found = load(BFFS / name / "settings.toml")
     upstreams = {
-        service: UpstreamSettings.model_validate({**dict(upstream), **called(service)})
-        for service, upstream in found.upstreams.items()
+        service: upstream.model_copy(update=placed(called(service))) for service, upstream in found.upstreams.items()
     }
     return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
+
+
+def placed(called: dict[str, Any]) -> dict[str, Any]:
+    """The same, but with its instances as settings have them."""
+    return {**called, "instances": tuple(Place(url=url) for url in called["instances"])}
 
 
 def client(app: FastAPI) -> httpx.AsyncClient:
