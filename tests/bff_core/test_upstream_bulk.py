@@ -176,6 +176,14 @@ async def test_what_is_not_among_the_answers_is_not_found_for_the_one_who_asked(
     assert (len(wire.attempts), upstream.tally.counts()) == (1, {"success": 1})
 
 
+@pytest.mark.parametrize("step", [replying([{"id": "a"}], after=0.1), failing(0.1, status=500)])
+async def test_nobodys_failure_remembers_what_the_others_were_given(step: Step) -> None:
+    client, _ = shop(failing_in_bulk(step))
+    _, ghost = await asyncio.gather(*at_once(client, "a", "ghost"), return_exceptions=True)
+    assert isinstance(ghost, GatewayError)
+    assert ghost.__context__ is None  # which whoever logs it would print
+
+
 async def test_what_nobody_asked_for_is_nobodys() -> None:
     wire = failing_in_bulk(replying([{"id": "z"}, {"id": "b"}, {"id": "a"}]))
     client, _ = shop(wire)
