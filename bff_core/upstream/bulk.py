@@ -85,7 +85,8 @@ class _Tour(Generic[T]):
         for seat in self._seats:
             seat.tour = self
         # those of the first, as its request id is; by default they are those of whoever came first of all, for anyone
-        self._seats[0].surroundings.run(self._ask)
+        # (a copy, because nobody can be in one twice, and what fails at once is asked for again within this)
+        self._seats[0].surroundings.copy().run(self._ask)
 
     def _ask(self) -> None:
         first, until = self._seats[0], max(seat.until for seat in self._seats)

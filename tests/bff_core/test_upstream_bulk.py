@@ -207,6 +207,12 @@ async def test_where_one_may_have_spoilt_it_for_all_each_half_is_asked_for_apart
     assert wire.targets == ["/books?id=a&id=b&id=c", "/books/a", "/books?id=b&id=c", "/books/b", "/books/c"]
 
 
+async def test_each_half_is_asked_for_apart_where_they_are_refused_at_once_too() -> None:
+    client, _ = shop(failing_in_bulk(failing(status=400)))
+    found = await asyncio.gather(*at_once(client, *"abcdefgh"))
+    assert [book.id for book in found] == list("abcdefgh")
+
+
 async def test_one_that_is_refused_among_a_hundred_costs_the_others_nothing_and_the_service_little() -> None:
     def play(attempt: Attempt) -> Step:
         return failing(0.01, status=400) if "bad" in ids(attempt) else knowing(attempt, after=0.01)
