@@ -49,6 +49,8 @@ class Flight(Generic[T]):
     value: T
     last: Any = None
     """What the life remembers from one attempt to the next."""
+    carrier: "Flight[Any] | None" = None
+    """Another one, which brings what this one waits for, and is waited for as long."""
 
     _waiting: Any = None
     _others: list[Passenger] | None = None
@@ -83,6 +85,8 @@ class Flight(Generic[T]):
             self._others = []
         self._others.append(passenger)
         self.until = max(self.until, until)
+        if self.carrier is not None:
+            self.carrier.until = max(self.carrier.until, until)
 
     def leave(self, passenger: Passenger) -> None:
         """It waits no more. Where it was the last, the life ends; it has ended when this returns, unless it waits

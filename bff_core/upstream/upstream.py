@@ -186,7 +186,7 @@ class Upstream:
         """Answered together with others, where there are others."""
         assert call.gathering is not None
         gathering, one = call.gathering
-        found: Any = await gathering.seat(one, context, flight.until, _who(call, context))
+        found: Any = await gathering.seat(one, context, flight, _who(call, context))
         if found is not ALONE:
             return found  # type: ignore[no-any-return]  # its own kind of thing
         return await self._by_itself(call, context, flight)

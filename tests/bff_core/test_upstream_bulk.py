@@ -37,6 +37,7 @@ from tests.bff_core.scripted import (
     request,
     shop,
     turns,
+    well_known,
 )
 
 ONCE = RetrySettings(attempts=0)
@@ -321,6 +322,29 @@ async def test_everyone_waits_for_as_long_as_it_can() -> None:
     assert now() < 0.1
     assert await patient == Book(id="b")
     assert [attempt.told for attempt in wire.attempts] == [500]
+
+
+async def test_a_patient_one_who_boards_in_the_same_turn_gives_the_others_its_time() -> None:
+    client, wire = library()
+    well_known(client.upstream, 0.1)
+    hasty = request(0.05)
+    ends = await asyncio.gather(
+        *[asyncio.create_task(ask(client.one(book), hasty)) for book in "ab"],
+        asyncio.create_task(ask(client.one("a"), request())),
+        return_exceptions=True,
+    )
+    assert kinds(ends) == [TooLate, TooLate, Book(id="a")]
+    assert [attempt.told for attempt in wire.attempts] == [500]
+
+
+async def test_a_patient_one_who_boards_later_gives_the_others_the_time_for_another_attempt() -> None:
+    wire = ScriptedWire(play=lambda attempt: knowing(attempt) if wire.attempts[1:] else failing(0.1))
+    client, _ = shop(wire)
+    tasks = [asyncio.create_task(ask(client.one(book), request(0.1))) for book in "ab"]
+    await asyncio.sleep(0.05)
+    assert await ask(client.one("a"), request()) == Book(id="a")
+    assert wire.targets == ["/books?id=a&id=b"] * 2
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_parts_that_are_late_are_missing_and_the_rest_of_the_page_is_there() -> None:
