@@ -140,7 +140,8 @@ class Upstream:
                 if once or not isinstance(error, GatewayError) or not self._worth_repeating(call, flight, verdict):
                     raise
                 retries = retries or Retries(self.settings.retry, self.budget)
-                if not await retries.again(left=flight.until - now, retry_after=error.retry_after):
+                again = await retries.again(left=flight.until - now, retry_after=error.retry_after)
+                if not again or flight.deserted:  # by all, and another attempt, which was sent, has kept it from ending
                     raise
                 start = clock()
                 try:

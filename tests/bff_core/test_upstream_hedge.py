@@ -344,3 +344,16 @@ async def test_the_second_attempt_at_an_unsafe_call_goes_on_too_when_its_client_
     task.cancel()
     await asyncio.sleep(1)
     assert [attempt.given_up for attempt in wire.attempts] == [False, False]
+
+
+async def test_an_unsafe_call_that_nobody_waits_for_any_more_is_not_tried_again_while_the_second_attempt_goes_on() -> (
+    None
+):
+    wire = ScriptedWire(failing(0.15, retry_after=1), HANGING)
+    client, upstream = hedging(wire, retry=RetrySettings(), timeout="3s")
+    task = asyncio.create_task(ask(client.shelve()))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    await asyncio.sleep(5)
+    assert [attempt.given_up for attempt in wire.attempts] == [False, False]
+    assert upstream.tally.retried == 0
