@@ -94,11 +94,14 @@ class _Tour(Generic[T]):
         try:
             fly = self._form(list(dict.fromkeys(seat.one for seat in self._seats))).fly
         except Exception as error:  # noqa: BLE001  raised again by everyone who waits
-            self._fail(error)
+            failure = error
+        else:
+            self._flight = flight = fly(first.context, until, self, first.loop.time)
+            for seat in self._seats:
+                seat.flight.carrier = flight
             return
-        self._flight = flight = fly(first.context, until, self, first.loop.time)
-        for seat in self._seats:
-            seat.flight.carrier = flight
+        self._failed(failure)  # out here, because what others raise would remember it, with the frames it came from
+        del failure  # which knows this frame
 
     def left(self) -> None:
         """One of them waits no more."""
@@ -112,7 +115,11 @@ class _Tour(Generic[T]):
         error = flight.error
         if error is None:
             self._hand_out(flight.value)
-        elif _is_about_one(error):
+        else:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if _is_about_one(error):
             self._halve()
         else:
             self._fail(error)

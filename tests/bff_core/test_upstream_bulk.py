@@ -14,6 +14,7 @@ from bff_core.errors import (
     BadStatus,
     CircuitOpen,
     GatewayError,
+    InvalidRequest,
     NotFound,
     Reason,
     Throttled,
@@ -212,6 +213,20 @@ async def test_each_half_is_asked_for_apart_where_they_are_refused_at_once_too()
     client, _ = shop(failing_in_bulk(failing(status=400)))
     found = await asyncio.gather(*at_once(client, *"abcdefgh"))
     assert [book.id for book in found] == list("abcdefgh")
+
+
+async def test_each_half_is_asked_for_apart_where_the_form_itself_refuses_one() -> None:
+    class Strict(Shop):
+        def books(self, ids: Sequence[str]) -> Call[list[Book]]:
+            if "b" in ids:
+                raise InvalidRequest(("id", "is none of ours"))
+            return super().books(ids)
+
+    wire = ScriptedWire(play=knowing)
+    client, _ = shop(wire, client=Strict)
+    found = await asyncio.gather(*at_once(client, *"abcd"))
+    assert [book.id for book in found] == list("abcd")
+    assert wire.targets == ["/books/a", "/books/b", "/books?id=c&id=d"]
 
 
 async def test_one_that_is_refused_among_a_hundred_costs_the_others_nothing_and_the_service_little() -> None:
