@@ -232,6 +232,7 @@ class Upstream:
         return (
             verdict.repeatable
             and call.repeatable
+            and self.settings.retry.attempts > 0
             and self.circuit.state is State.CLOSED  # a probe proves enough, and an open circuit refuses
             and not flight.deserted
         )
