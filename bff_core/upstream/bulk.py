@@ -34,13 +34,14 @@ class Gathering(Generic[T]):
         self._form, self._name = form, name
         self._waiting: dict[Hashable, list[_Seat[T]]] = {}
 
-    def seat(self, one: str, context: RequestContext, until: float, who: Hashable) -> "Promise[T | object]":
+    def seat(self, one: str, context: RequestContext, flight: Flight[T], who: Hashable) -> "Promise[T | object]":
         """The promise of the thing called ``one``, or of ``ALONE``. Only those of one ``who`` are asked for together.
 
-        Brings ``NotFound`` where it is not among the answers, and what the call for all of them has failed with.
+        ``flight`` is what waits for it. Brings ``NotFound`` where it is not among the answers, and what the call for
+        all of them has failed with.
         """
         loop = asyncio.get_running_loop()
-        seat: _Seat[T] = _Seat(loop, one, context, until)
+        seat: _Seat[T] = _Seat(loop, one, context, flight)
         if not self._waiting:
             loop.call_soon(self._depart)
         self._waiting.setdefault(who, []).append(seat)
@@ -56,9 +57,9 @@ class Gathering(Generic[T]):
 class _Seat(Promise[Any], Generic[T]):
     """One that waits."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, one: str, context: RequestContext, until: float) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, one: str, context: RequestContext, flight: Flight[T]) -> None:
         super().__init__(loop)
-        self.one, self.context, self.until = one, context, until
+        self.one, self.context, self.flight = one, context, flight
         self.written = len(quote(one, safe=""))  # here, where what cannot be written is the fault of this one
         self.surroundings = copy_context()
         self.tour: _Tour[T] | None = None
@@ -85,16 +86,22 @@ class _Tour(Generic[T]):
         for seat in self._seats:
             seat.tour = self
         # those of the first, as its request id is; by default they are those of whoever came first of all, for anyone
-        self._seats[0].surroundings.run(self._ask)
+        # (a copy, because nobody can be in one twice, and what fails at once is asked for again within this)
+        self._seats[0].surroundings.copy().run(self._ask)
 
     def _ask(self) -> None:
-        first, until = self._seats[0], max(seat.until for seat in self._seats)
+        first, until = self._seats[0], max(seat.flight.until for seat in self._seats)
         try:
             fly = self._form(list(dict.fromkeys(seat.one for seat in self._seats))).fly
         except Exception as error:  # noqa: BLE001  raised again by everyone who waits
-            self._fail(error)
+            failure = error
         else:
-            self._flight = fly(first.context, until, self, first.loop.time)
+            self._flight = flight = fly(first.context, until, self, first.loop.time)
+            for seat in self._seats:
+                seat.flight.carrier = flight
+            return
+        self._failed(failure)  # out here, because what others raise would remember it, with the frames it came from
+        del failure  # which knows this frame
 
     def left(self) -> None:
         """One of them waits no more."""
@@ -108,7 +115,11 @@ class _Tour(Generic[T]):
         error = flight.error
         if error is None:
             self._hand_out(flight.value)
-        elif _is_about_one(error):
+        else:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        if _is_about_one(error):
             self._halve()
         else:
             self._fail(error)
@@ -139,6 +150,8 @@ class _Tour(Generic[T]):
     def _all(self) -> list[_Seat[T]]:
         # for good, because who leaves while the others are told must not end anything
         seats, self._seats = self._seats, []
+        for seat in seats:
+            seat.flight.carrier = None  # or it keeps what all of them were given
         return seats
 
 

@@ -49,6 +49,8 @@ class Flight(Generic[T]):
     value: T
     last: Any = None
     """What the life remembers from one attempt to the next."""
+    carrier: "Flight[Any] | None" = None
+    """Another one, which brings what this one waits for, and is waited for as long."""
 
     _waiting: Any = None
     _others: list[Passenger] | None = None
@@ -83,6 +85,8 @@ class Flight(Generic[T]):
             self._others = []
         self._others.append(passenger)
         self.until = max(self.until, until)
+        if self.carrier is not None:
+            self.carrier.until = max(self.carrier.until, until)
 
     def leave(self, passenger: Passenger) -> None:
         """It waits no more. Where it was the last, the life ends; it has ended when this returns, unless it waits
@@ -108,13 +112,11 @@ class Flight(Generic[T]):
             waiting = self._run(self._send, None)
         except StopIteration as end:
             self.value = end.value
-            self._land()
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException as error:  # noqa: BLE001  raised again where the result is asked for
             # what was expected is told in words; its traceback would keep this flight, and the flight it
             self.error = error.with_traceback(None) if isinstance(error, _EXPECTED) else error
-            self._land()
         else:
             if isinstance(waiting, Promise):
                 waiting._asyncio_future_blocking = False
@@ -122,6 +124,9 @@ class Flight(Generic[T]):
                 waiting.then(self.go_on)
             else:
                 self._wait_for(waiting)
+            return
+        # out here, because what others raise when they hear of it would remember what this one came to
+        self._land()
 
     def _wait_for(self, waiting: Any) -> None:
         if waiting is None:  # a bare yield: asyncio.sleep(0)

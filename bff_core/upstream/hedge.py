@@ -6,6 +6,7 @@ from math import inf
 from typing import Any, TypeVar
 
 from bff_core.upstream.flight import Flight
+from bff_core.upstream.verdict import Verdict, judge
 from bff_core.wire.promise import Promise
 
 __all__ = ["Race"]
@@ -43,11 +44,8 @@ class Race(Promise[T]):
     def landed(self, flight: Flight[T]) -> None:
         """See ``flight.Passenger``."""
         self._flying.remove(flight)
-        if flight.error is None:
-            if flight is not self._first and self._flying:
-                self._lost()
-            self._end()
-            self.keep(flight.value)
+        if flight.error is None or judge(flight.error) is Verdict.SUCCESS:  # that there is nothing is an answer too
+            self._win(flight)
             return
         # of two that have failed the first one tells more: the second may never have been sent
         if self._failure is None or flight is self._first:
@@ -57,6 +55,15 @@ class Race(Promise[T]):
             assert failure is not None
             self._end()
             self.break_(failure)
+
+    def _win(self, flight: Flight[T]) -> None:
+        if flight is not self._first and self._flying:
+            self._lost()
+        self._end()
+        if flight.error is None:
+            self.keep(flight.value)
+        else:
+            self.break_(flight.error)
 
     def _hedge(self) -> None:
         if self._flying and self._afford():

@@ -184,7 +184,8 @@ class Upstream:
                 if once or not isinstance(error, GatewayError) or not self._worth_repeating(call, flight, verdict):
                     raise
                 retries = retries or Retries(self.settings.retry, self.budget)
-                if not await retries.again(left=flight.until - now, retry_after=error.retry_after):
+                again = await retries.again(left=flight.until - now, retry_after=error.retry_after)
+                if not again or flight.deserted:  # by all, and another attempt, which was sent, has kept it from ending
                     raise
                 start = clock()
                 try:
@@ -241,7 +242,7 @@ class Upstream:
         """Answered together with others, where there are others."""
         assert call.gathering is not None
         gathering, one = call.gathering
-        found: Any = await gathering.seat(one, context, flight.until, _who(call, context))
+        found: Any = await gathering.seat(one, context, flight, _who(call, context))
         if found is not ALONE:
             return found  # type: ignore[no-any-return]  # its own kind of thing
         return await self._by_itself(call, context, flight)
@@ -286,6 +287,7 @@ class Upstream:
         return (
             verdict.repeatable
             and call.repeatable
+            and self.settings.retry.attempts > 0
             and self.circuit.state is State.CLOSED  # a probe proves enough, and an open circuit refuses
             and not flight.deserted
         )

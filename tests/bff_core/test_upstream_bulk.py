@@ -14,6 +14,7 @@ from bff_core.errors import (
     BadStatus,
     CircuitOpen,
     GatewayError,
+    InvalidRequest,
     NotFound,
     Reason,
     Throttled,
@@ -37,6 +38,7 @@ from tests.bff_core.scripted import (
     request,
     shop,
     turns,
+    well_known,
 )
 
 ONCE = RetrySettings(attempts=0)
@@ -176,6 +178,14 @@ async def test_what_is_not_among_the_answers_is_not_found_for_the_one_who_asked(
     assert (len(wire.attempts), upstream.tally.counts()) == (1, {"success": 1})
 
 
+@pytest.mark.parametrize("step", [replying([{"id": "a"}], after=0.1), failing(0.1, status=500)])
+async def test_nobodys_failure_remembers_what_the_others_were_given(step: Step) -> None:
+    client, _ = shop(failing_in_bulk(step))
+    _, ghost = await asyncio.gather(*at_once(client, "a", "ghost"), return_exceptions=True)
+    assert isinstance(ghost, GatewayError)
+    assert ghost.__context__ is None  # which whoever logs it would print
+
+
 async def test_what_nobody_asked_for_is_nobodys() -> None:
     wire = failing_in_bulk(replying([{"id": "z"}, {"id": "b"}, {"id": "a"}]))
     client, _ = shop(wire)
@@ -197,6 +207,26 @@ async def test_where_one_may_have_spoilt_it_for_all_each_half_is_asked_for_apart
     found = await asyncio.gather(*at_once(client, "a", "b", "c"))
     assert [book.id for book in found] == ["a", "b", "c"]
     assert wire.targets == ["/books?id=a&id=b&id=c", "/books/a", "/books?id=b&id=c", "/books/b", "/books/c"]
+
+
+async def test_each_half_is_asked_for_apart_where_they_are_refused_at_once_too() -> None:
+    client, _ = shop(failing_in_bulk(failing(status=400)))
+    found = await asyncio.gather(*at_once(client, *"abcdefgh"))
+    assert [book.id for book in found] == list("abcdefgh")
+
+
+async def test_each_half_is_asked_for_apart_where_the_form_itself_refuses_one() -> None:
+    class Strict(Shop):
+        def books(self, ids: Sequence[str]) -> Call[list[Book]]:
+            if "b" in ids:
+                raise InvalidRequest(("id", "is none of ours"))
+            return super().books(ids)
+
+    wire = ScriptedWire(play=knowing)
+    client, _ = shop(wire, client=Strict)
+    found = await asyncio.gather(*at_once(client, *"abcd"))
+    assert [book.id for book in found] == list("abcd")
+    assert wire.targets == ["/books/a", "/books/b", "/books?id=c&id=d"]
 
 
 async def test_one_that_is_refused_among_a_hundred_costs_the_others_nothing_and_the_service_little() -> None:
@@ -307,6 +337,29 @@ async def test_everyone_waits_for_as_long_as_it_can() -> None:
     assert now() < 0.1
     assert await patient == Book(id="b")
     assert [attempt.told for attempt in wire.attempts] == [500]
+
+
+async def test_a_patient_one_who_boards_in_the_same_turn_gives_the_others_its_time() -> None:
+    client, wire = library()
+    well_known(client.upstream, 0.1)
+    hasty = request(0.05)
+    ends = await asyncio.gather(
+        *[asyncio.create_task(ask(client.one(book), hasty)) for book in "ab"],
+        asyncio.create_task(ask(client.one("a"), request())),
+        return_exceptions=True,
+    )
+    assert kinds(ends) == [TooLate, TooLate, Book(id="a")]
+    assert [attempt.told for attempt in wire.attempts] == [500]
+
+
+async def test_a_patient_one_who_boards_later_gives_the_others_the_time_for_another_attempt() -> None:
+    wire = ScriptedWire(play=lambda attempt: knowing(attempt) if wire.attempts[1:] else failing(0.1))
+    client, _ = shop(wire)
+    tasks = [asyncio.create_task(ask(client.one(book), request(0.1))) for book in "ab"]
+    await asyncio.sleep(0.05)
+    assert await ask(client.one("a"), request()) == Book(id="a")
+    assert wire.targets == ["/books?id=a&id=b"] * 2
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def test_parts_that_are_late_are_missing_and_the_rest_of_the_page_is_there() -> None:

@@ -1,12 +1,13 @@
 """A second attempt beside one that takes long: when, where, who pays, and what becomes of the other."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from bff_core.context import enter
-from bff_core.errors import BadStatus, GatewayError
+from bff_core.errors import BadStatus, GatewayError, NotFound
 from bff_core.upstream import Upstream
 from bff_core.upstream.circuit import State
 from bff_core.upstream_settings import BulkheadSettings, CircuitSettings, HedgeSettings, RetrySettings
@@ -15,6 +16,7 @@ from tests.bff_core.scripted import (
     Book,
     ScriptedWire,
     Shop,
+    Step,
     ask,
     failing,
     fine,
@@ -245,6 +247,21 @@ async def test_one_that_fails_waits_for_the_other(first: float, second: float) -
         assert upstream.tally.counts()["success"] == 1
 
 
+@pytest.mark.parametrize(
+    "script",
+    [(failing(0.2, status=404), HANGING), (HANGING, failing(0.05, status=404))],
+    ids=["of the first", "of the second"],
+)
+async def test_that_there_is_nothing_by_that_name_is_an_answer_and_waits_for_nothing(script: Sequence[Step]) -> None:
+    wire = ScriptedWire(*script)
+    client, upstream = hedging(wire)
+    with pytest.raises(NotFound):
+        await client.book()
+    assert now() == pytest.approx(0.2 if script[1] is HANGING else wire.times[1] + 0.05)
+    await settled(upstream)
+    assert upstream.tally.counts()["success"] == 1
+
+
 @pytest.mark.parametrize("second", [0.02, 0.3], ids=["the second sooner", "the first sooner"])
 async def test_where_both_fail_it_is_the_first_whose_failure_is_told(second: float) -> None:
     wire = ScriptedWire(failing(0.2, status=504), failing(second, status=503))
@@ -344,3 +361,16 @@ async def test_the_second_attempt_at_an_unsafe_call_goes_on_too_when_its_client_
     task.cancel()
     await asyncio.sleep(1)
     assert [attempt.given_up for attempt in wire.attempts] == [False, False]
+
+
+async def test_an_unsafe_call_that_nobody_waits_for_any_more_is_not_tried_again_while_the_second_attempt_goes_on() -> (
+    None
+):
+    wire = ScriptedWire(failing(0.15, retry_after=1), HANGING)
+    client, upstream = hedging(wire, retry=RetrySettings(), timeout="3s")
+    task = asyncio.create_task(ask(client.shelve()))
+    await asyncio.sleep(0.2)
+    task.cancel()
+    await asyncio.sleep(5)
+    assert [attempt.given_up for attempt in wire.attempts] == [False, False]
+    assert upstream.tally.retried == 0

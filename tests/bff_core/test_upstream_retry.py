@@ -375,6 +375,13 @@ async def test_a_call_that_succeeds_or_is_not_worth_it_never_comes_near_tenacity
         assert called
 
 
+async def test_a_service_that_is_never_asked_again_never_comes_near_tenacity() -> None:
+    client, _ = shop(ScriptedWire(failing()), retry=RetrySettings(attempts=0))
+    with watched("tenacity") as called, pytest.raises(BadStatus):
+        await client.book()
+    assert not called
+
+
 async def test_calls_that_fail_at_once_do_not_mix_up_whose_turn_it_is() -> None:
     wire = ScriptedWire(play=lambda attempt: failing() if tries(wire, attempt) <= 2 else fine())
 
