@@ -10,19 +10,30 @@ import typer
 from demo.access_log import AccessLog
 from demo.app import create_service
 from demo.database import prepare
+from demo.instances import Instance, instances, port
 from demo.server import listen, serve
-from demo.services import FIRST_PORT, SERVICES
+from demo.services import SERVICES
 from demo.shop import PRODUCTS, SEED
+
+LAST_PORT = 65_535
 
 
 def main(
     services: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(SERVICES)}. All of them.")] = None,
     *,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--instances",
+            metavar="[SERVICE=]NUMBER",
+            help="Instances of a service, or of each; may be repeated. A further one listens 100 ports above.",
+        ),
+    ] = None,
     host: str = "127.0.0.1",
-    port: Annotated[
+    first: Annotated[
         int | None,
         typer.Option(
-            help="Port of the first service; the others follow. 0: free ones. Default: 7001 to 7007.", min=0, max=65_529
+            "--port", help="Port of the first service; the others follow. 0: free ones. Default: 7001 to 7007.", min=0
         ),
     ] = None,
     products: Annotated[int, typer.Option(help="Size of the catalogue.", min=0, max=1_000_000)] = PRODUCTS,
@@ -32,14 +43,14 @@ def main(
 ) -> None:
     """Run the store behind the gateways: real services with real databases, one port each."""
     names = _known(services or list(SERVICES))
-    listeners = {name: _listen(name, host, _port(name, names, port)) for name in names}
+    listeners = {one: _listen(one, host, port(one, names, first)) for one in _chosen(names, wanted or [])}
     prepare(data, products, seed, services=names)
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-    apps = {name: create_service(name, data) for name in names}
-    for name, listener in listeners.items():
-        typer.echo(f"{name:<16} http://{_address(listener)}")  # echo flushes
-    serve({listeners[name]: AccessLog(name, app) if verbose else app for name, app in apps.items()})
+    apps = {one: create_service(one.service, data, number=one.number) for one in listeners}
+    for one, listener in listeners.items():
+        typer.echo(f"{one!s:<16} http://{_address(listener)}")  # echo flushes
+    serve({listeners[one]: AccessLog(one, app) if verbose else app for one, app in apps.items()})
 
 
 def _known(names: list[str]) -> list[str]:
@@ -49,17 +60,21 @@ def _known(names: list[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _port(name: str, names: list[str], first: int | None) -> int:
-    if first is None:
-        return FIRST_PORT + list(SERVICES).index(name)
-    return first and first + names.index(name)
+def _chosen(names: list[str], wanted: list[str]) -> list[Instance]:
+    try:
+        return instances(names, wanted)
+    except ValueError as error:
+        _stop(str(error))
 
 
-def _listen(name: str, host: str, port: int) -> socket.socket:
+def _listen(instance: Instance, host: str, port: int) -> socket.socket:
+    cannot = f"{instance} cannot listen on {host}:{port}"
+    if port > LAST_PORT:  # which the system would take for one far below
+        _stop(f"{cannot}: ports end at {LAST_PORT}. Choose another with --port.")
     try:
         return listen(host, port)
     except OSError as error:
-        _stop(f"{name} cannot listen on {host}:{port}: {error.strerror}. Choose another with --port.")
+        _stop(f"{cannot}: {error.strerror}. Choose another with --port.")
 
 
 def _address(listener: socket.socket) -> str:

@@ -7,6 +7,8 @@ from time import perf_counter
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from demo.instances import Instance
+
 GONE = "demo.gone"  # the ASGI extension under which a server says when its caller hung up
 
 logger = logging.getLogger("demo.access")
@@ -18,8 +20,8 @@ class AccessLog:
     ``gone_after`` is how long its caller stayed, in seconds, where it hung up before the answer.
     """
 
-    def __init__(self, name: str, app: ASGIApp) -> None:
-        self._name, self._app = name, app
+    def __init__(self, instance: Instance, app: ASGIApp) -> None:
+        self._instance, self._app = instance, app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,7 +43,8 @@ class AccessLog:
         gone = scope.get("extensions", {}).get(GONE, lambda: None)()
         return json.dumps(
             {
-                "service": self._name,
+                "service": self._instance.service,
+                "instance": str(self._instance),
                 "method": scope["method"],
                 "path": scope["path"],
                 "query": scope["query_string"].decode("latin-1"),

@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 from demo.connection import database, read_only
 from demo.errors import answer_errors
 from demo.fault import FaultSwitch
+from demo.instances import Instance
 from demo.services import SERVICES
 
 
@@ -21,11 +22,11 @@ class ServiceApp(FastAPI):
     down is silent.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, instance: Instance) -> None:
         # without a schema, because the docs page of FastAPI loads scripts from elsewhere;
         # any content type, because `curl -d` sends a form's
-        super().__init__(title=name, openapi_url=None, strict_content_type=False)
-        self._switch = FaultSwitch(name, super().__call__)
+        super().__init__(title=instance.service, openapi_url=None, strict_content_type=False)
+        self._switch = FaultSwitch(str(instance), super().__call__)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or fail as the fault switch says."""
@@ -36,13 +37,13 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def create_service(name: str, folder: Path, *, today: Callable[[], date] = _today) -> ServiceApp:
+def create_service(name: str, folder: Path, *, number: int = 1, today: Callable[[], date] = _today) -> ServiceApp:
     """The service of this name on its database in `folder`, which `demo.database.prepare` must have made.
 
-    Nothing runs before the first request, so it can be mounted without a lifespan. `today` is where delivery
-    estimates count from.
+    Nothing runs before the first request, so it can be mounted without a lifespan. `number` tells its instances
+    apart, whose faults are their own. `today` is where delivery estimates count from.
     """
-    app = ServiceApp(name)
+    app = ServiceApp(Instance(name, number))
     app.state.connection = connection = read_only(database(folder, name))
     finalize(app, connection.close)  # and not in a lifespan, because an app may be mounted without one
     app.state.today = today

@@ -21,7 +21,7 @@ NONSENSE = (
 
 
 class Fault(BaseModel):
-    """What is wrong with a service; by default nothing."""
+    """What is wrong with one instance of a service; by default nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -36,9 +36,10 @@ class Fault(BaseModel):
 
 
 class FaultSwitch:
-    """A service between its client and its fault; `/_fault` itself always answers.
+    """An instance of a service between its client and its fault; `/_fault` itself always answers.
 
-    Chance is seeded by the service's name and starts again with every PUT, so that runs repeat.
+    Chance is seeded by the instance's name and starts again with every PUT, so that runs repeat, and so that two
+    instances of a service fail at different requests.
     """
 
     def __init__(self, name: str, service: ASGIApp) -> None:

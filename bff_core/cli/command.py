@@ -9,7 +9,9 @@ import typer
 from bff_core.cli import check as checking
 from bff_core.cli import dev as developing
 from bff_core.cli import run as running
+from bff_core.cli import upstreams as watching
 from bff_core.cli.found import NotFoundError, find
+from bff_core.cli.operators import NoAnswer
 from bff_core.server.listener import PortTaken
 from bff_core.server.process import ListenerLost, StartFailed
 from bff_core.server.supervisor import WorkersLost
@@ -58,6 +60,25 @@ def check(name: Name, settings: SettingsFile = None) -> None:
 
 
 @app.command()
+def upstreams(
+    name: Name,
+    settings: SettingsFile = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print what the gateway says, as it says it.")] = False,
+) -> None:
+    """Show how a gateway that runs sees its upstreams, and each of their instances."""
+    told = find(name).settings(settings)
+    if watch and json:
+        raise SettingsError("--watch and --json: a document is printed once")
+    if json:
+        watching.print_document(told)
+    elif watch:
+        watching.watch(told)
+    else:
+        watching.show(told)
+
+
+@app.command()
 def dev() -> None:
     """Run every gateway, and what ``[tool.bff] dev`` in pyproject.toml names beside them."""
     sys.exit(developing.develop())
@@ -68,7 +89,7 @@ def main() -> None:
     sys.path.insert(0, str(Path.cwd()))  # gateways are found where the command is run
     try:
         app()
-    except (SettingsError, NotFoundError, PortTaken, ListenerLost, StartFailed, WorkersLost) as error:
+    except (SettingsError, NotFoundError, NoAnswer, PortTaken, ListenerLost, StartFailed, WorkersLost) as error:
         # in one write, or two processes that end together share a line
         print(f"bff: {error}\n", end="", file=sys.stderr)
         sys.exit(1)

@@ -4,8 +4,10 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Container, Coroutine, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from itertools import takewhile
+from pathlib import Path
 from typing import Any, Final
 
 from bff_core.cli.child import Child
@@ -53,13 +55,17 @@ def _commands(gateways: Iterable[str]) -> dict[str, list[str]]:
     """What to start, each under a label of its own."""
     commands = {name: [sys.executable, "-m", "bff_core.cli", "run", name] for name in gateways}
     for command in project().dev:
-        label = _label(command.split()[-1], commands)
-        commands[label] = [sys.executable if word == "{python}" else word for word in shlex.split(command)]
+        words = [sys.executable if word == "{python}" else word for word in shlex.split(command)]
+        commands[_label(words, commands)] = words
     return commands
 
 
-def _label(wanted: str, taken: Mapping[str, Any]) -> str:
-    label, number = wanted, 1
+def _label(words: Sequence[str], taken: Container[str]) -> str:
+    """The last plain word before the first ``--option``: ``demo`` for ``python -m demo --port 7001``."""
+    before = takewhile(lambda word: not word.startswith("--"), words[1:])
+    plain = [word for word in before if not word.startswith("-") and " " not in word]  # the others are a script
+    wanted = label = Path(plain[-1] if plain else words[0]).name
+    number = 1
     while label in taken:
         number += 1
         label = f"{wanted}-{number}"

@@ -1,11 +1,16 @@
 """Durations, sizes and shares as people write them."""
 
-__all__ = ["duration", "mebibytes", "share"]
+__all__ = ["duration", "measured", "mebibytes", "share"]
 
 
 def duration(seconds: float) -> str:
     """``250 ms``, ``1.5 s``."""
     return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
+
+
+def measured(seconds: float) -> str:
+    """A duration to three digits, because more are noise: ``4.21 ms``."""
+    return duration(float(f"{seconds:.3g}"))
 
 
 def mebibytes(size: int) -> str:

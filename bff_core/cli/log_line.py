@@ -3,7 +3,7 @@
 import json
 from typing import Any, Final
 
-__all__ = ["plain"]
+__all__ = ["plain", "visible"]
 
 _LONGEST: Final = 2000  # characters
 
@@ -16,26 +16,27 @@ def plain(line: str) -> str:
     """
     try:
         said = json.loads(line)
-        return _read(said) if isinstance(said, dict) and "message" in said else _visible(line)
+        return _read(said) if isinstance(said, dict) and "message" in said else visible(line)
     except (ValueError, RecursionError):
-        return _visible(line)
+        return visible(line)
 
 
 def _read(said: dict[str, Any]) -> str:
     took = f"  {said['ms']} ms" if "ms" in said else ""
     parts = said.get("parts")
     missing = "".join(f"  {part}{why}" for part, why in parts.items()) if isinstance(parts, dict) else ""
-    return _visible(f"{said['message']}{took}{missing}") + _below(said.get("traceback"))
+    return visible(f"{said['message']}{took}{missing}") + _below(said.get("traceback"))
 
 
 def _below(traceback: Any) -> str:
     if not traceback:
         return ""
     # behind a bar, because the text of an error may hold newlines that a client sent
-    return "".join(f"\n  | {_visible(row)}" for row in f"{traceback}".split("\n"))
+    return "".join(f"\n  | {visible(row)}" for row in f"{traceback}".split("\n"))
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
+    """The text, or a beginning of it, with all escaped that cannot be printed."""
     cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
     if cut.isprintable():
         return cut

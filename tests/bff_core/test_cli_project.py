@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bff_core.cli.dev import _place
+from bff_core.cli.dev import _label, _place
 from bff_core.cli.dev import develop as dev
 from bff_core.cli.found import NotFoundError, find, find_all, names
 from bff_core.cli.project import Project, project
@@ -132,3 +132,22 @@ def test_a_host_that_nobody_knows_is_one_line(host: str) -> None:
 def test_an_instance_without_port_is_waited_for_on_its_schemes_own() -> None:
     assert _place("http://catalog.test") == ("catalog.test", 80)
     assert _place("https://[::1]") == ("::1", 443)
+
+
+@pytest.mark.parametrize(
+    ("command", "label"),
+    [
+        (["python", "-m", "demo"], "demo"),
+        (["python", "-m", "demo", "--instances", "catalog=2", "--instances", "reviews=2"], "demo"),
+        (["python", "-m", "demo", "catalog", "--port", "7001"], "catalog"),
+        (["python", "-m", "demo", "-v"], "demo"),
+        (["node", "servers/shipping.js", "--port=7008"], "shipping.js"),
+        (["sh", "-c", "echo up; exec sleep 60", "shipping"], "shipping"),
+        (["/usr/bin/python3", "-c", "import time; time.sleep(60)"], "python3"),
+        (["./shipping"], "shipping"),
+        (["--odd"], "--odd"),
+        (["python", "-m", "web"], "web-2"),
+    ],
+)
+def test_a_command_is_shown_under_what_it_runs_and_not_under_its_options(command: list[str], label: str) -> None:
+    assert _label(command, {"web"}) == label

@@ -7,24 +7,27 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import httpx
 import pytest
 
+from demo.database import _alone
 from demo.services import SERVICES
+from tests.processes import ask, free_ports, listens, process
 
 pytestmark = pytest.mark.real
 
 
 @contextmanager
-def _started(*arguments) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+def _started(*arguments, lines: int = 0) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    """The store, and the addresses on its first ``lines``: by default one for each service."""
     command = [sys.executable, "-m", "demo", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             names = [argument for argument in arguments if argument in SERVICES] or list(SERVICES)
-            lines = [process.stdout.readline() for _ in names]
-            yield process, dict(line.split() for line in lines)
+            said = [process.stdout.readline() for _ in range(lines or len(names))]
+            yield process, dict(line.split() for line in said)
         finally:
             process.kill()
 
@@ -90,3 +93,76 @@ def test_an_unknown_service_is_one_clear_line_and_exit_code_1(tmp_path):
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert run.returncode == 1
     assert run.stderr.startswith("demo: there is no service 'shipping'")
+
+
+def test_each_instance_has_a_line_a_port_and_a_fault_of_its_own(tmp_path):
+    wanted = ("catalog", "reviews", "--instances", "reviews=3", "--port", 0, "--data", tmp_path, "--verbose")
+    with _started(*wanted, lines=4) as (process, addresses), httpx.Client() as client:
+        assert list(addresses) == ["catalog", "reviews", "reviews-2", "reviews-3"]
+        assert len(set(addresses.values())) == 4
+        client.put(f"{addresses['reviews-2']}/_fault", json={"error_rate": 1})
+        rating = "products/pojos-in-action/rating"
+        replies = [client.get(f"{addresses[name]}/{rating}") for name in ("reviews", "reviews-2", "reviews-3")]
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=10)
+
+    first, second, third = replies
+    assert (first.status_code, second.status_code) == (200, 500)
+    assert second.json()["detail"] == "reviews-2 was told to fail"
+    assert third.json() == first.json()
+    entries = [json.loads(line) for line in log.splitlines()]
+    assert [(entry["service"], entry["instance"]) for entry in entries] == [
+        ("reviews", "reviews-2"),
+        ("reviews", "reviews"),
+        ("reviews", "reviews-2"),
+        ("reviews", "reviews-3"),
+    ]
+
+
+def test_stores_that_start_at_the_same_moment_share_a_folder(tmp_path):
+    ports = free_ports(4)
+    with ExitStack() as stack:
+        with _alone(tmp_path):  # so that all have come as far before the first goes on
+            for port in ports:
+                words = ("-m", "demo", "catalog", "--port", str(port), "--data", str(tmp_path), "--products", "10000")
+                stack.enter_context(process(*words))
+            for port in ports:
+                listens(port)
+        replies = [ask(f"http://127.0.0.1:{port}/search?q=java&limit=50") for port in ports]
+
+    assert [status for status, _, _ in replies] == [200] * len(ports)
+    assert all(found == replies[0][2] for _, _, found in replies)
+    assert replies[0][2]["items"]
+    assert {path.name for path in tmp_path.iterdir()} == {".lock", "catalog.sqlite"}
+
+
+WRONG = {
+    "catalog=0": "give a number from 1 to 10, like 2 or catalog=2",
+    "catalog=11": "give a number from 1 to 10, like 2 or catalog=2",
+    "catalog=x": "give a number from 1 to 10, like 2 or catalog=2",
+    "=2": "there is no service ''; there are ",
+    "x": "give a number from 1 to 10, like 2 or catalog=2",
+    "shipping=2": "there is no service 'shipping'; there are ",
+    "orders=2": "orders is not run here, only catalog, reviews",
+}
+
+
+@pytest.mark.parametrize(("wanted", "reason"), WRONG.items())
+def test_instances_that_make_no_sense_are_one_clear_line_and_exit_code_1(tmp_path, wanted, reason):
+    words = ["catalog", "reviews", "--instances", wanted, "--data", str(tmp_path)]
+    run = subprocess.run(
+        [sys.executable, "-m", "demo", *words], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr.count("\n")) == (1, "", 1)
+    assert run.stderr.startswith(f"demo: --instances {wanted}: {reason}")
+
+
+def test_a_port_beyond_the_last_is_one_clear_line_and_exit_code_1(tmp_path):
+    words = ["orders", "--port", "65436", "--instances", "2", "--data", str(tmp_path)]
+    run = subprocess.run(
+        [sys.executable, "-m", "demo", *words], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == (
+        "demo: orders-2 cannot listen on 127.0.0.1:65536: ports end at 65535. Choose another with --port.\n"
+    )

@@ -36,8 +36,9 @@ def dev(folder: Path, first_port: int, command: str) -> Iterator[tuple[Popen[str
 
 
 def test_it_says_where_to_look_and_ends_all_it_started(tmp_path: Path, databases: Path) -> None:
-    first = 18_000 + free_ports(1)[0] % 10_000  # seven in a row, most likely free
-    with dev(tmp_path, first, f"{{python}} -m demo --port {first} --data {databases}") as (child, ports):
+    first = 18_000 + free_ports(1)[0] % 10_000  # seven in a row and one above, most likely free
+    command = f"{{python}} -m demo --port {first} --data {databases} --instances reviews=2"
+    with dev(tmp_path, first, command) as (child, ports):
         said = []
         while not any("Ready." in line for line in said):
             line = child.stdout.readline()
@@ -51,6 +52,7 @@ def test_it_says_where_to_look_and_ends_all_it_started(tmp_path: Path, databases
     assert status == 200
     assert all(f"http://127.0.0.1:{ports[name]}" in "".join(greeting) for name in GATEWAYS)
     assert "GET /v1/products/pojos-in-action 200" in rest
+    assert f"\n        demo reviews-2        http://127.0.0.1:{first + 104}\n" in "".join([*said, rest])
     assert child.returncode == 0
     assert "Traceback" not in rest
     for port in (first, *ports.values()):
