@@ -54,14 +54,14 @@ def process(
             child.communicate()
 
 
-def listens(port: int, *, within: float = 20.0) -> None:
-    """Return once someone listens on this port; fail after ``within`` seconds."""
+def listens(port: int, *, host: str = "127.0.0.1", within: float = 20.0) -> None:
+    """Return once someone listens there; fail after ``within`` seconds."""
     until = monotonic() + within
     while True:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection((host, port), timeout=1).close()
         except OSError:
-            assert monotonic() < until, f"nobody listens on {port}"
+            assert monotonic() < until, f"nobody listens on {host}:{port}"
             Event().wait(0.02)
         else:
             return
@@ -107,10 +107,11 @@ def until(true: Callable[[], object], *, within: float = 20.0) -> None:
 
 
 @contextmanager
-def service(name: str, port: int, data: Path) -> Iterator[subprocess.Popen[str]]:
+def service(name: str, port: int, data: Path, *, host: str = "127.0.0.1") -> Iterator[subprocess.Popen[str]]:
     """One of the store's services."""
-    with process("-m", "demo", name, "--port", str(port), "--data", str(data), stdout=subprocess.DEVNULL) as child:
-        listens(port)
+    words = ["-m", "demo", name, "--host", host, "--port", str(port), "--data", str(data)]
+    with process(*words, stdout=subprocess.DEVNULL) as child:
+        listens(port, host=host)
         yield child
 
 
@@ -124,10 +125,10 @@ def environment(name: str, listen: int, admin: int, ports: Mapping[str, int]) ->
 
 
 @contextmanager
-def gateway(name: str, ports: Mapping[str, int]) -> Iterator[str]:
+def gateway(name: str, ports: Mapping[str, int], env: Mapping[str, str] | None = None) -> Iterator[str]:
     """A gateway whose upstreams are on these ports; its address. ``admin`` among the ports is the operators'."""
     (listen,) = free_ports(1)
-    env = environment(name, listen, ports["admin"], ports)
+    env = environment(name, listen, ports["admin"], ports) | dict(env or {})
     with process("-m", "bff_core.cli", "run", name, env=env, stdout=subprocess.DEVNULL):
         listens(listen)
         yield f"http://127.0.0.1:{listen}"
