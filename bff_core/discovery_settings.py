@@ -1,9 +1,10 @@
 """Who is asked where instances are: name servers, Consul, the API of Kubernetes."""
 
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from bff_core.setting_types import Address, Duration, Strict
 from bff_core.tls import TlsSettings
@@ -21,6 +22,15 @@ def _url(value: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
+
+
+def _absolute(value: str) -> str:
+    if not Path(value).is_absolute():
+        raise ValueError(f"{value!r} is relative, and a gateway may be started from anywhere")
+    return value
+
+
+AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 
 
 class DnsSettings(Strict):
@@ -52,10 +62,19 @@ class KubernetesSettings(Strict):
     service account of its pod.
     """
 
-    kubeconfig: str | None = None
+    kubeconfig: AbsolutePath | None = None
     """The absolute path of one; its current context counts, unless ``context`` names another."""
 
     context: str | None = None
+
+    service_account: AbsolutePath = "/var/run/secrets/kubernetes.io/serviceaccount"
+    """The folder in which a pod finds its token, the certificate of its cluster and its namespace."""
+
+    @model_validator(mode="after")
+    def _is_read(self) -> "KubernetesSettings":
+        if self.context is not None and self.kubeconfig is None:
+            raise ValueError(f"context: there is no kubeconfig that {self.context!r} could be in")
+        return self
 
 
 class DiscoverySettings(Strict):

@@ -25,8 +25,8 @@ class Lookup(Strict):
     kind: ClassVar[str]
 
     text: str
-    scheme: str
-    """What instances are spoken to with: ``http`` or ``https``."""
+    scheme: str | None
+    """What instances are spoken to with: ``http`` or ``https``; ``None`` where their source says it."""
 
     def __str__(self) -> str:
         return self.text
@@ -39,6 +39,7 @@ class DnsLookup(Lookup):
 
     kind: ClassVar[str] = "dns"
 
+    scheme: str
     name: str
     port: int | None
     """``None`` asks for SRV records."""
@@ -66,6 +67,7 @@ class ConsulLookup(Lookup):
 
     kind: ClassVar[str] = "consul"
 
+    scheme: str
     service: str
     tags: tuple[str, ...] = ()
     datacenter: str | None = None
@@ -79,7 +81,7 @@ class ConsulLookup(Lookup):
         tags = tuple(value for name, value in options if name == "tag")
         return cls(
             text=text,
-            scheme=_scheme(text, options),
+            scheme=_scheme(text, options) or "http",
             service=service,
             tags=tags,
             datacenter=_only(text, options, "datacenter"),
@@ -89,6 +91,7 @@ class ConsulLookup(Lookup):
 class KubernetesLookup(Lookup):
     """``kubernetes:catalog``, ``kubernetes:store/catalog:http?scheme=https``: the endpoints of a Service that are
     ready, in a namespace (by default the gateway's own), at the port of that name or number (by default the only one).
+    Without ``scheme`` it is ``https`` where the ``appProtocol`` of the port is, else ``http``.
     """
 
     kind: ClassVar[str] = "kubernetes"
@@ -141,8 +144,8 @@ def _only(text: str, options: list[tuple[str, str]], name: str) -> str | None:
     return values[0] if values else None
 
 
-def _scheme(text: str, options: list[tuple[str, str]]) -> str:
-    scheme = _only(text, options, "scheme") or "http"
-    if scheme not in {"http", "https"}:
+def _scheme(text: str, options: list[tuple[str, str]]) -> str | None:
+    scheme = _only(text, options, "scheme")
+    if scheme not in {None, "http", "https"}:
         raise ValueError(f"{text!r}: scheme is http or https")
     return scheme

@@ -189,6 +189,7 @@ class UpstreamSettings(Strict):
 
 
 def schemes(instances: Iterable[Place], discover: Lookup | None) -> set[str]:
-    """What instances are spoken to with."""
-    found = {place.url.partition(":")[0] for place in instances}
-    return found if discover is None else {discover.scheme}
+    """What instances may be spoken to with."""
+    if discover is None:
+        return {place.url.partition(":")[0] for place in instances}
+    return {"http", "https"} if discover.scheme is None else {discover.scheme}

@@ -35,7 +35,8 @@ def way(upstream: UpstreamSettings) -> str:
     if upstream.compressed:
         found.append("compressed")
     if "https" in schemes(upstream.instances, upstream.discover):
-        found.append("TLS")
+        undecided = upstream.discover is not None and upstream.discover.scheme is None
+        found.append("TLS where their port says https" if undecided else "TLS")
     if tls := upstream.tls:
         found += [f"{key} {value}" for key, value in tls.model_dump(exclude_none=True).items()]
     return "\n".join(found)
