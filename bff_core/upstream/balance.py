@@ -181,8 +181,9 @@ class Balancer:
     def _newcomers(self, instances: Sequence[Instance], now: float) -> dict[Instance, Standing]:
         if not self._all:  # where all are new, nobody is
             return {instance: Standing(instance, joined_at=-inf, now=now) for instance in instances}
-        # taken for an ordinary one, or it would get every call
-        usual = median([known.latency(now) for known in self._all.values()]) if instances else 0.0
+        # taken for an ordinary one, or it would get every call; and who has failed last is none
+        well = [known.latency(now) for known in self._candidates if not known.in_row] if instances else []
+        usual = median(well) if well else 0.0
         return {instance: Standing(instance, joined_at=now, now=now, latency=usual) for instance in instances}
 
     def _by_weight(self) -> tuple[Standing, Standing]:

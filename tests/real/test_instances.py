@@ -3,8 +3,9 @@
 import http.client
 import json
 import signal
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import quantiles
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from tests.bff_core.authority import serving
 from tests.bff_core.consul_server import ConsulServer
 from tests.bff_core.kubernetes_server import KubernetesServer, endpoint, endpoint_slice, kubeconfig
 from tests.bff_core.name_server import NameServer
@@ -74,11 +76,11 @@ class InConsul:
 
 class InKubernetes:
     def __init__(self, folder: Path) -> None:
-        self._server = KubernetesServer()
+        self._server = KubernetesServer(tls=serving(), tokens={"ours"})
         self._server.start()
         self.env = {
             "DISCOVER": "kubernetes:store/catalog",
-            "DISCOVERY__KUBERNETES__KUBECONFIG": kubeconfig(folder, self._server.url, token="t"),
+            "DISCOVERY__KUBERNETES__KUBECONFIG": kubeconfig(folder, self._server.url, token="ours"),
         }
 
     def are(self, port: int, *hosts: str) -> None:
@@ -89,11 +91,29 @@ class InKubernetes:
         self._server.stop()
 
 
+class Once:
+    """Done when it is called, or else when the block is left."""
+
+    def __init__(self, what: Callable[[], None]) -> None:
+        self._what: Callable[[], None] | None = what
+
+    def __call__(self) -> None:
+        what, self._what = self._what, None
+        if what is not None:
+            what()
+
+    def __enter__(self) -> "Once":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self()
+
+
 @pytest.fixture(params=[InDns, InConsul, InKubernetes], ids=["dns", "consul", "kubernetes"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
     found: Registry = request.param(tmp_path)
-    yield found
-    found.die()
+    with Once(found.die) as found.die:
+        yield found
 
 
 class Shop:
@@ -197,9 +217,9 @@ def test_one_is_killed_one_freezes_one_arrives_and_every_page_is_whole(
     seen = {host: one["calls"] for host, one in sorted(shop.instances().items())}
     hundredths = quantiles(visitors.seconds, n=100)
     with capsys.disabled():
-        print(
+        sys.stdout.write(
             f"\n{request.node.callspec.id}: {len(visitors.seconds)} pages, p50 {hundredths[49] * 1000:.0f} ms, "
-            f"p99 {hundredths[98] * 1000:.0f} ms, longest {max(visitors.seconds) * 1000:.0f} ms; calls {seen}"
+            f"p99 {hundredths[98] * 1000:.0f} ms, longest {max(visitors.seconds) * 1000:.0f} ms; calls {seen}\n"
         )
     assert set(visitors.outcomes) == {"whole"}, visitors.outcomes
 
