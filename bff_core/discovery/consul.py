@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from bff_core.discovery.asking import Api
 from bff_core.discovery.consul_entries import Entries
 from bff_core.discovery.contract import Member, SourceFailed
-from bff_core.discovery.pace import Pace
+from bff_core.discovery.rate import Rate
 from bff_core.discovery_settings import ConsulSettings
 from bff_core.lookups import ConsulLookup
 from bff_core.tls import client_context
@@ -42,7 +42,7 @@ class Consul:
         self._upstream, self._lookup, self._settings = upstream, lookup, settings
         self._name = f"Consul at {settings.url}"
         self._api = Api(self._name, settings.url, _terms(settings))
-        self._pace = Pace(burst=_BURST, interval=_INTERVAL)
+        self._rate = Rate(burst=_BURST, interval=_INTERVAL)
         self._left_out: frozenset[str] = frozenset()
 
     async def sets(self) -> AsyncGenerator[Sequence[Member], None]:
@@ -70,7 +70,7 @@ class Consul:
     async def _ask(self, index: int) -> Reply:
         # limited, because an index that moves all the time would make this a busy loop; no pause otherwise, because it
         # would only delay the news
-        delay = self._pace.delay(asyncio.get_running_loop().time())
+        delay = self._rate.delay(asyncio.get_running_loop().time())
         if delay:
             await asyncio.sleep(delay)
         wait = self._settings.wait if index else 0.0

@@ -23,7 +23,7 @@ from bff_core.discovery import Member, SourceFailed, Watch
 from bff_core.discovery.chosen import source
 from bff_core.discovery.consul import Consul
 from bff_core.discovery.consul_entries import Entries
-from bff_core.discovery.pace import Pace
+from bff_core.discovery.rate import Rate
 from bff_core.discovery_settings import ConsulSettings, DiscoverySettings
 from bff_core.lookups import ConsulLookup
 from bff_core.settings import GatewaySettings, SettingsError, UpstreamSettings, load
@@ -351,14 +351,14 @@ async def test_a_thousand_instances_come_in_one_answer(consul: ConsulServer) -> 
 
 
 @given(st.lists(st.floats(0, 3), max_size=40), st.integers(1, 5), st.floats(0.1, 5))
-def test_a_pace_is_kept_over_any_time_and_costs_nothing_below_it(
+def test_a_rate_is_kept_over_any_time_and_costs_nothing_below_it(
     gaps: list[float], burst: int, interval: float
 ) -> None:
-    pace, asked = Pace(burst=burst, interval=interval), [0.0]
-    assert pace.delay(0.0) == 0
+    rate, asked = Rate(burst=burst, interval=interval), [0.0]
+    assert rate.delay(0.0) == 0
     for gap in gaps:
         moment = asked[-1] + gap
-        delay = pace.delay(moment)
+        delay = rate.delay(moment)
         if gap >= interval or len(asked) < burst:
             assert delay == pytest.approx(0, abs=1e-6)
         asked.append(moment + delay)

@@ -2,10 +2,10 @@
 
 from math import inf
 
-__all__ = ["Pace"]
+__all__ = ["Rate"]
 
 
-class Pace:
+class Rate:
     """A token bucket (as GCRA): ``burst`` questions at once, and then one in every ``interval`` seconds."""
 
     def __init__(self, *, burst: int, interval: float) -> None:
