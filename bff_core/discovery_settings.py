@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
 from bff_core.setting_types import Address, Duration, Strict
 from bff_core.tls import TlsSettings
@@ -46,15 +46,32 @@ class DnsSettings(Strict):
     """A name is asked for again when its records expire (TTL), and never sooner than this."""
 
 
+def _header_value(token: SecretStr) -> SecretStr:
+    text = token.get_secret_value()
+    if not text or not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("is no token: it is empty, or holds what no header may hold")  # and is not shown
+    return token
+
+
 class ConsulSettings(Strict):
     """The agent of Consul that is asked."""
 
+    model_config = ConfigDict(hide_input_in_errors=True)  # because there is a token in it
+
     url: Url = "http://127.0.0.1:8500"
-    token: SecretStr | None = None
-    wait: Duration = 60.0
-    """How long Consul may hold a question open that has no news."""
+    token: Annotated[SecretStr, AfterValidator(_header_value)] | None = None
+    wait: Annotated[Duration, Field(ge=1, le=600)] = 60.0
+    """How long Consul may hold a question open that has no news; it has a limit of its own, ten minutes."""
 
     tls: TlsSettings | None = None
+
+    @field_validator("tls")
+    @classmethod
+    def _is_used(cls, tls: TlsSettings | None, info: ValidationInfo) -> TlsSettings | None:
+        url = info.data.get("url", "")
+        if tls is not None and urlsplit(url).scheme == "http":
+            raise ValueError(f"{url} is not reached over https")
+        return tls
 
 
 class KubernetesSettings(Strict):

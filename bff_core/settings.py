@@ -46,7 +46,13 @@ class SizeLimits(Strict):
 class GatewaySettings(BaseSettings):
     """Everything that can be set for one gateway."""
 
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=False, env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_default=False,
+        env_nested_delimiter="__",
+        hide_input_in_errors=True,  # because there are tokens in it
+    )
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
     listen: Listen

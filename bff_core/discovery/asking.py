@@ -27,14 +27,18 @@ class Api:
 
     async def get(self, target: str, headers: Sequence[tuple[bytes, bytes]], *, within: float) -> Reply:
         """The whole reply, with status 200, within so many seconds. Raises ``SourceFailed``."""
-        until = asyncio.get_running_loop().time() + within
+        # as a stream, because what is sent as a whole is sent again where a kept connection breaks, and a question that
+        # was held by a server that died would be held by the next one, for news that only the first knew of
+        stream = await self.stream(target, headers, within=within, body_within=within)
         try:
-            reply = await self._open().send(self._instance, self._request(target, headers), until=until, max_body=_MOST)
+            body = b"".join([piece async for piece in stream])
         except GatewayError as error:
             raise SourceFailed(str(error)) from error
-        if reply.status != 200:
-            raise SourceFailed(f"{self._instance.upstream}: answered {reply.status} to {target}: {_said(reply.body)}")
-        return reply
+        finally:
+            await stream.close()
+        if stream.status != 200:
+            raise SourceFailed(f"{self._instance.upstream}: answered {stream.status} to {target}: {_said(body)}")
+        return Reply(stream.status, stream.headers, body)
 
     async def stream(
         self, target: str, headers: Sequence[tuple[bytes, bytes]], *, within: float, body_within: float
