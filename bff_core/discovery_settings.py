@@ -1,5 +1,6 @@
 """Who is asked where instances are: name servers, Consul, the API of Kubernetes."""
 
+from ipaddress import ip_address
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -23,10 +24,24 @@ def _url(value: str) -> str:
 Url = Annotated[str, AfterValidator(_url)]
 
 
+def _name_server(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        raise ValueError(f"{value!r} is a name, and nobody has been asked yet: give an address") from None
+    if int(port) == 0:
+        raise ValueError(f"{value!r} names no port")
+    return value
+
+
+NameServer = Annotated[Address, AfterValidator(_name_server)]
+
+
 class DnsSettings(Strict):
     """How names are resolved."""
 
-    servers: Annotated[list[Address], Field(min_length=1)] | None = None
+    servers: Annotated[list[NameServer], Field(min_length=1)] | None = None
     """Addresses with ports; without them, those that this machine is set up with."""
 
     timeout: Duration = 2.0
