@@ -1,5 +1,6 @@
 """Who is asked where instances are: name servers, Consul, the API of Kubernetes."""
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -33,10 +34,24 @@ def _absolute(value: str) -> str:
 AbsolutePath = Annotated[str, AfterValidator(_absolute)]
 
 
+def _name_server(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    try:
+        ip_address(host.strip("[]"))
+    except ValueError:
+        raise ValueError(f"{value!r} is a name, and nobody has been asked yet: give an address") from None
+    if int(port) == 0:
+        raise ValueError(f"{value!r} names no port")
+    return value
+
+
+NameServer = Annotated[Address, AfterValidator(_name_server)]
+
+
 class DnsSettings(Strict):
     """How names are resolved."""
 
-    servers: Annotated[list[Address], Field(min_length=1)] | None = None
+    servers: Annotated[list[NameServer], Field(min_length=1)] | None = None
     """Addresses with ports; without them, those that this machine is set up with."""
 
     timeout: Duration = 2.0

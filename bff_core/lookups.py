@@ -119,6 +119,8 @@ def _parse(value: Any) -> Any:
     kind = value.partition(":")[0] if isinstance(value, str) else ""
     if kind not in _KINDS:
         raise ValueError(f"{value!r} is nothing to look up; it begins with {', '.join(f'{kind}:' for kind in _KINDS)}")
+    if not value.isprintable() or " " in value:  # or a part of it would be passed over
+        raise ValueError(f"{value!r} holds a blank, or what cannot be printed")
     return _KINDS[kind].parse(value)
 
 

@@ -183,7 +183,9 @@ class UpstreamSettings(Strict):
 
     @model_validator(mode="after")
     def _has_instances(self) -> "UpstreamSettings":
-        if bool(self.instances) == (self.discover is not None):
+        if self.instances and self.discover is not None:
+            raise ValueError("instances and discover are both given: take one out, or set instances to []")
+        if not self.instances and self.discover is None:
             raise ValueError("give either instances, or discover")
         return self
 

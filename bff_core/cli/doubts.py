@@ -1,6 +1,7 @@
 """Settings that are allowed and cannot be meant."""
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from typing import Final
 
 from bff_core.cli.calls import Calls
@@ -95,9 +96,11 @@ def _bulkhead(upstream: UpstreamSettings) -> Iterator[Doubt]:
         yield f"bulkhead.{key}", f"{limit} is never reached: the wire has at most {connections} connections {whose}"
 
 
-def _connections(upstream: UpstreamSettings) -> tuple[int, str]:
+def _connections(upstream: UpstreamSettings) -> tuple[float, str]:
     if upstream.wire == "httpx":
         return httpx.CONNECTIONS, "to all the upstreams it carries"
+    if upstream.discover is not None:
+        return inf, "to as many instances as will be found"
     count = len(upstream.instances)
     return http1.CONNECTIONS * count, "to its one instance" if count == 1 else f"to its {count} instances"
 

@@ -69,9 +69,9 @@ class Watch:
         self._failing_since = self._failure = None
         self._failures = 0
         if set(members) != set(self._known):
-            self._changes += 1
-            self._known = members
             self._changed(members)
+            self._known = members  # not before, so that who stumbles over it is told again
+            self._changes += 1
         self.answered.set()
 
     def _failed(self, why: str) -> None:

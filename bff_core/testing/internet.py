@@ -105,7 +105,7 @@ class _Exchange:
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(b"host", self._instance.host.encode()), *self._request.headers],
+            "headers": [(b"host", self._instance.called.encode()), *self._request.headers],
             "client": ("127.0.0.1", 1),
             "server": (self._instance.host, self._instance.port),
         }

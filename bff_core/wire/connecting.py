@@ -58,7 +58,7 @@ async def _open(pool: InstancePool, connection: Connection, until: float) -> Non
             instance.host,
             instance.port,
             ssl=terms.tls,
-            server_hostname=terms.server_name or instance.host,
+            server_hostname=terms.server_name or instance.called,
             ssl_handshake_timeout=_time_for_handshake(until - loop.time()),
             ssl_shutdown_timeout=_GOODBYE,
         )

@@ -26,6 +26,8 @@ class Instance(NamedTuple):
     scheme: str
     host: str
     port: int
+    name: str = ""
+    """What it is called in ``Host`` and in certificates, where that is not ``host``."""
 
     @classmethod
     def parse(cls, upstream: str, url: str) -> "Instance":
@@ -35,6 +37,11 @@ class Instance(NamedTuple):
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return cls(upstream, parts.scheme, parts.hostname or "", port)
+
+    @property
+    def called(self) -> str:
+        """Its name where it has one, else its host."""
+        return self.name or self.host
 
     def __str__(self) -> str:
         if self.scheme == "unix":

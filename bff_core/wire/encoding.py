@@ -7,7 +7,7 @@ from bff_core.wire.contract import Instance, Request
 from bff_core.wire.header_lines import HeaderLines
 from bff_core.wire.terms import Terms
 
-__all__ = ["declared_length", "encode", "encode_head", "fixed_lines"]
+__all__ = ["declared_length", "encode", "encode_head", "fixed_lines", "host"]
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 
@@ -38,7 +38,20 @@ def declared_length(request: Request) -> int | None:
 
 def fixed_lines(instance: Instance, terms: Terms) -> bytes:
     """The headers that every request to ``instance`` has. Raises ``Unreachable`` for a host that is none."""
-    return HeaderLines.of((b"host", _host(instance)), (b"accept-encoding", terms.accept_encoding)).encoded
+    return HeaderLines.of((b"host", host(instance)), (b"accept-encoding", terms.accept_encoding)).encoded
+
+
+def host(instance: Instance) -> bytes:
+    """What requests to ``instance`` say in ``Host``. Raises ``Unreachable`` for a host that is none."""
+    if instance.scheme == "unix":
+        return b"localhost"
+    called = f"[{instance.called}]" if ":" in instance.called else instance.called
+    usual = {"http": 80, "https": 443}[instance.scheme]
+    port = "" if instance.port == usual else f":{instance.port}"
+    try:
+        return called.encode("ascii" if called.isascii() else "idna") + port.encode("ascii")
+    except UnicodeError as error:
+        raise Unreachable(instance.upstream, f"{called!r} is no host: {error}") from error
 
 
 def _head(request: Request, fixed: bytes) -> bytes:
@@ -55,15 +68,3 @@ def _head(request: Request, fixed: bytes) -> bytes:
     headers = request.headers
     lines = headers.encoded if isinstance(headers, HeaderLines) else HeaderLines.of(*headers).encoded
     return start.encode("ascii") + b" HTTP/1.1\r\n" + fixed + lines
-
-
-def _host(instance: Instance) -> bytes:
-    if instance.scheme == "unix":
-        return b"localhost"
-    host = f"[{instance.host}]" if ":" in instance.host else instance.host
-    usual = {"http": 80, "https": 443}[instance.scheme]
-    port = "" if instance.port == usual else f":{instance.port}"
-    try:
-        return host.encode("ascii" if host.isascii() else "idna") + port.encode("ascii")
-    except UnicodeError as error:
-        raise Unreachable(instance.upstream, f"{instance.host!r} is no host: {error}") from error

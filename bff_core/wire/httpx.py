@@ -17,7 +17,7 @@ import httpx
 from bff_core.errors import BadReply, Busy, TimedOut, TooLate, Unreachable
 from bff_core.wire.coding import decoded, without_codings
 from bff_core.wire.contract import MAX_HEADER_BLOCK, MAX_HEADERS, Instance, Reply, ReplyStream, Request
-from bff_core.wire.encoding import declared_length
+from bff_core.wire.encoding import declared_length, host
 from bff_core.wire.promise import errand
 from bff_core.wire.punctual import PunctualBackend, exchange_until
 from bff_core.wire.terms import ORDINARY, Terms, TermsByUpstream
@@ -96,8 +96,10 @@ class HttpxWire:
             raise Busy(instance.upstream, "every connection is taken") from None
 
     def _way(self, instance: Instance) -> "_Way":
-        # one for each upstream, because a connection made on one's terms is no other's; httpcore has one for a socket
-        key = (instance.upstream, instance.host if instance.scheme == "unix" else "")
+        # one for each upstream, because a connection made on one's terms is no other's; httpcore has one for a socket,
+        # and does not tell apart what was proven to be called differently at one address
+        apart = {"unix": instance.host, "https": instance.name}
+        key = (instance.upstream, apart.get(instance.scheme, ""))
         if key not in self._ways:
             self._ways[key] = _Way(instance, self._terms.get(instance.upstream) or Terms(), self._connections)
         return self._ways[key]
@@ -239,12 +241,12 @@ def _outgoing(
 ) -> httpx.Request:
     # as it is, and never part of a URL, which would resolve dot segments and could name another host
     extensions: dict[str, Any] = {"target": request.target.encode()}
-    if terms.server_name is not None:
-        extensions["sni_hostname"] = terms.server_name
+    if proves := terms.server_name or instance.name:
+        extensions["sni_hostname"] = proves
     return httpx.Request(
         request.method,
         _url(instance),
-        headers=[*request.headers, (b"accept-encoding", terms.accept_encoding)],
+        headers=[(b"host", host(instance)), *request.headers, (b"accept-encoding", terms.accept_encoding)],
         content=content,
         extensions=extensions,
     )

@@ -23,7 +23,7 @@ class Terms:
     accept_encoding: bytes = _IDENTITY
     tls: ssl.SSLContext = field(default_factory=ordinary_context)
     server_name: str | None = None
-    """Whom a certificate must be for; ``None`` is the host of the instance."""
+    """Whom a certificate must be for; ``None`` is what the instance is called."""
 
     @classmethod
     def of(cls, settings: UpstreamSettings) -> "Terms":

@@ -38,6 +38,18 @@ def test_check_shows_what_the_settings_come_to() -> None:
     assert "http://127.0.0.1:7001" in said
 
 
+def test_check_shows_where_instances_are_looked_up() -> None:
+    status, said = bff(
+        "check",
+        "web",
+        BFF_WEB__UPSTREAMS__CATALOG__DISCOVER="dns:http://catalog.internal:7001",
+        BFF_WEB__UPSTREAMS__CATALOG__INSTANCES="[]",
+    )
+
+    assert status == 0
+    assert "dns:http://catalog.internal:7001" in said
+
+
 def test_check_warns_of_a_timeout_that_never_counts() -> None:
     status, said = bff("check", "web", BFF_WEB__UPSTREAMS__CATALOG__TIMEOUT="3s")
 
@@ -54,6 +66,15 @@ def test_check_warns_of_a_timeout_that_never_counts() -> None:
             {"BFF_WEB__UPSTREAMS__STOCK__INSTANCES": '["http://a"]'},
             "web: upstreams.stock: this gateway calls no such service",
         ),
+        (
+            {"BFF_WEB__UPSTREAMS__CATALOG__DISCOVER": "dns:http://catalog.internal:7001"},
+            "upstreams.catalog: instances and discover are both given: take one out, or set instances to []",
+        ),
+        (
+            {"BFF_WEB__UPSTREAMS__CATALOG__DISCOVER": "dns:7001", "BFF_WEB__UPSTREAMS__CATALOG__INSTANCES": "[]"},
+            """upstreams.catalog.discover: 'dns:7001' is no name; write it like "dns:http://catalog.internal:7001\"""",
+        ),
+        ({"BFF_WEB__DISCOVERY__DNS__FLOOR": "1s"}, "discovery.dns: no upstream is looked up there"),
     ],
 )
 def test_a_wrong_setting_is_one_line_with_key_and_reason(env: dict[str, str], line: str) -> None:

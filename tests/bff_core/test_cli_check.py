@@ -376,6 +376,14 @@ def test_the_policies_are_shown_as_they_are_set(loaded: Loaded, capsys: pytest.C
     assert "budget 2 % of the calls of 10 s, 3 at least" in said
 
 
+def test_instances_that_are_looked_up_are_not_counted(loaded: Loaded, capsys: pytest.CaptureFixture[str]) -> None:
+    below = 'instances = []\ndiscover = "dns:https://catalog.test"\nbulkhead.limit = 2001\nhedge.enabled = true\n'
+    said = shown(loaded(below), capsys, Catalog)
+
+    assert "catalog dns:https://catalog.test http1 TLS" in said
+    assert "warning" not in said
+
+
 def test_what_is_off_is_said_to_be(loaded: Loaded, capsys: pytest.CaptureFixture[str]) -> None:
     said = shown(loaded("retry.attempts = 0\ncircuit.enabled = false"), capsys, Catalog)
 

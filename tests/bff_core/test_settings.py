@@ -1,5 +1,6 @@
 """What is wrong in the settings, and what nothing would read, stops the start with the key and the reason."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, make_dataclass
 from pathlib import Path
@@ -134,6 +135,106 @@ WRONG = {
 }  # fmt: skip
 
 
+LISTED = 'instances = ["http://127.0.0.1:7001"]'
+LOOKED_UP = GOOD.replace(LISTED, 'discover = "dns:http://catalog.test:7001"')
+
+# each: what stands in place of "dns:http://catalog.test:7001", and what the message says of it
+WRONG_LOOKUPS = {
+    "nothing": ('""', "'' is nothing to look up; it begins with dns:, consul:, kubernetes:"),
+    "no text": ("7", "7 is nothing to look up"),
+    "an instance": ('"http://127.0.0.1:7001"', "'http://127.0.0.1:7001' is nothing to look up"),
+    "another way to look up": ('"zookeeper:catalog"', "'zookeeper:catalog' is nothing to look up"),
+    "no name": ('"dns:"', "'dns:' is no name; write it like \"dns:http://catalog.internal:7001\""),
+    "a name without a scheme": ('"dns:catalog.test:7001"', "'dns:catalog.test:7001' is no name"),
+    "a name with another scheme": ('"dns:ftp://catalog.test"', "'dns:ftp://catalog.test' is no name"),
+    "an address": ('"dns:http://10.0.0.1:7001"', "'dns:http://10.0.0.1:7001' is no name"),
+    "an IPv6 address": ('"dns:http://[::1]:7001"', "'dns:http://[::1]:7001' is no name"),
+    "half an address": ('"dns:http://[::1"', "Invalid IPv6 URL"),
+    "a name with an empty label": ('"dns:http://a..test"', "'dns:http://a..test' is no name"),
+    "a name that is too long": ('"dns:http://' + "a." * 126 + 'test"', "is no name"),
+    "a name that is not ASCII": ('"dns:http://b\u00fccher.test"', "is no name"),
+    "a name with a blank": ('"dns: http://a.test"', "'dns: http://a.test' holds a blank"),
+    "a name with a tab": (r'"dns:http://a\ttest"', r"'dns:http://a\ttest' holds a blank, or what cannot be printed"),
+    "a name with a path": ('"dns:http://a.test/v1"', "'dns:http://a.test/v1' holds more than scheme, name and port"),
+    "a name with a query": ('"dns:http://a.test?x"', "holds more than scheme, name and port"),
+    "a name with a user": ('"dns:http://me@a.test"', "holds more than scheme, name and port"),
+    "port 0": ('"dns:http://a.test:0"', "'dns:http://a.test:0' holds more"),
+    "a port that is none": ('"dns:http://a.test:99999"', "Port out of range"),
+    "a service with a port": ('"dns:http://_http._tcp.a.test:80"', "names a port, and SRV records bring their own"),
+    "no service of Consul": ('"consul:"', "'consul:' names no service; write it like \"consul:catalog\""),
+    "an option that is not there": ('"consul:catalog?tags=v2"', "tags: there is no such option, or it is empty"),
+    "an option of nothing": ('"consul:catalog?tag="', "tag: there is no such option, or it is empty"),
+    "an option said twice": ('"consul:catalog?scheme=http&scheme=https"', "scheme is given twice"),
+    "a scheme that is none": ('"kubernetes:catalog?scheme=ftp"', "scheme is http or https"),
+    "no service of Kubernetes": ('"kubernetes:Catalog"', "'kubernetes:Catalog' names no service"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lookup", "message"), WRONG_LOOKUPS.values(), ids=WRONG_LOOKUPS)
+def test_a_lookup_that_is_wrong_stops_the_start_with_its_key_and_the_reason(
+    lookup: str, message: str, written: Written
+) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(written(LOOKED_UP.replace('"dns:http://catalog.test:7001"', lookup)))
+    (line,) = str(refused.value).splitlines()
+    assert "settings.toml: upstreams.catalog.discover: " in line
+    assert message in line
+
+
+# each: what stands below the settings of an upstream that is looked up in the DNS, and what the message says of it
+WRONG_DISCOVERY = {
+    "who is not asked": ("[discovery.consul]", "discovery.consul: no upstream is looked up there"),
+    "a name server without a port": ('dns.servers = ["127.0.0.1"]', "dns.servers.0: '127.0.0.1' is no address"),
+    "a name server that is a name": ('dns.servers = ["ns.test:53"]', "dns.servers.0: 'ns.test:53' is a name"),
+    "a name server at port 0": ('dns.servers = ["[::1]:0"]', "dns.servers.0: '[::1]:0' names no port"),
+    "no name server": ("dns.servers = []", "discovery.dns.servers: "),
+    "no time": ('dns.timeout = "0s"', "discovery.dns.timeout: "),
+    "a time without a unit": ("dns.floor = 5", "discovery.dns.floor: give a duration with its unit"),
+    "an unknown setting": ('dns.cache = "1m"', "discovery.dns.cache: there is no such setting"),
+    "an unknown source": ('zookeeper.url = "http://a.test"', "discovery.zookeeper: there is no such setting"),
+}
+
+
+@pytest.mark.parametrize(("below", "message"), WRONG_DISCOVERY.values(), ids=WRONG_DISCOVERY)
+def test_who_is_asked_is_somebody_and_is_needed(below: str, message: str, written: Written) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(written(LOOKED_UP + (below if below.startswith("[") else f"[discovery]\n{below}")))
+    (line,) = str(refused.value).splitlines()
+    assert message in line
+
+
+def test_name_servers_for_a_gateway_that_looks_nothing_up_stop_the_start(written: Written) -> None:
+    with pytest.raises(SettingsError, match=r"discovery\.dns: no upstream is looked up there"):
+        load(written(GOOD + '[discovery.dns]\ntimeout = "1s"\n'))
+
+
+def test_name_servers_are_read(written: Written) -> None:
+    found = load(written(LOOKED_UP + '[discovery.dns]\nservers = ["127.0.0.1:53", "[::1]:8600"]\nfloor = "50ms"\n'))
+    assert found.discovery.dns.servers == ["127.0.0.1:53", "[::1]:8600"]
+    assert (found.discovery.dns.timeout, found.discovery.dns.floor) == (2.0, 0.05)
+    assert str(found.upstreams["catalog"].discover) == "dns:http://catalog.test:7001"
+
+
+def test_instances_that_are_listed_and_looked_up_stop_the_start(
+    written: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = "upstreams.catalog: instances and discover are both given: take one out, or set instances to []"
+    with pytest.raises(SettingsError, match=re.escape(both)):
+        load(written(GOOD.replace(LISTED, f'{LISTED}\ndiscover = "dns:http://catalog.test"')))
+    monkeypatch.setenv("BFF_WEB__UPSTREAMS__CATALOG__DISCOVER", "dns:http://catalog.test")
+    with pytest.raises(SettingsError, match=re.escape(both)):
+        load(written(GOOD))
+    monkeypatch.setenv("BFF_WEB__UPSTREAMS__CATALOG__INSTANCES", "[]")
+    assert str(load(written(GOOD)).upstreams["catalog"].discover) == "dns:http://catalog.test"
+
+
+def test_tls_for_a_lookup_without_tls_stops_the_start(written: Written) -> None:
+    tls = '[upstreams.catalog.tls]\nserver_name = "catalog.test"'
+    with pytest.raises(SettingsError, match=r"upstreams\.catalog\.tls: no instance of this upstream"):
+        load(written(LOOKED_UP + tls))
+    assert load(written(LOOKED_UP.replace("http://catalog", "https://catalog") + tls)).upstreams["catalog"].tls
+
+
 HTTPS = GOOD.replace("http://127.0.0.1:7001", "https://catalog.test")
 
 
@@ -240,6 +341,10 @@ ENVIRONMENT = {
         lambda settings: (
             [str(place) for place in settings.upstreams["catalog"].instances] == ["http://a.test", "http://b.test"]
         ),
+    ),
+    "BFF_WEB__UPSTREAMS__STOCK__DISCOVER": (
+        "dns:http://stock.test",
+        lambda settings: str(settings.upstreams["stock"].discover) == "dns:http://stock.test",
     ),
     "BFF_WEB__SIZES__HEADERS": ("7", lambda settings: (settings.sizes.headers, settings.sizes.body) == (7, 1000)),
     "BFF_WEB__HOSTS": ('["a.test"]', lambda settings: settings.hosts == ["a.test"]),

@@ -46,6 +46,14 @@ async def test_credentials_in_a_netrc_file_are_not_sent(
     assert b"authorization" not in head.lower()
 
 
+async def test_a_service_is_addressed_by_its_name_and_else_by_its_address() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire() as wire:
+        for name in ("", "shop.test"):
+            await wire.send(server.instance._replace(name=name), Request("GET", "/"), until=after(5), max_body=1000)
+        hosts = [head.lower().split(b"\r\nhost: ")[1].split(b"\r\n")[0] for head in server.heads]
+        assert hosts == [b"127.0.0.1:%d" % server.instance.port, b"shop.test:%d" % server.instance.port]
+
+
 @pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"])
 async def test_a_redirect_is_a_reply_and_is_not_followed(status: bytes) -> None:
     async with RawServer(said(b"elsewhere")) as other, open_wire() as wire:

@@ -98,6 +98,30 @@ async def test_a_service_is_asked_for_the_name_in_the_settings_and_must_be_it(tm
     assert asked_for == ["shop.test", "other.test"]
 
 
+async def test_a_service_with_a_name_beside_its_address_is_asked_for_the_name_and_must_be_it(ours: Terms) -> None:
+    asked_for: list[str | None] = []
+    tls = serving(certificate("shop.test"))
+    tls.sni_callback = lambda _socket, name, _context: asked_for.append(name)
+    async with RawServer(said(b"well"), keeps_alive=True, tls=tls) as server, open_wire(terms=ours) as wire:
+        for name, answers in (("shop.test", True), ("other.test", False), ("shop.test", True)):
+            sending = wire.send(server.instance._replace(name=name), GET, until=after(5), max_body=100)
+            if answers:
+                assert (await sending).body == b"well"
+            else:
+                with pytest.raises(Unreachable, match=r"other\.test"):
+                    await sending
+        assert asked_for == ["shop.test", "other.test"]
+        assert len(server.heads) == 2
+
+
+async def test_the_name_in_the_settings_is_over_that_of_the_instance(tmp_path: Path) -> None:
+    terms = trusting(tmp_path, server_name="shop.test")
+    tls = serving(certificate("shop.test"))
+    async with RawServer(said(b"well"), tls=tls) as server, open_wire(terms=terms) as wire:
+        named = server.instance._replace(name="other.test")
+        assert (await wire.send(named, GET, until=after(5), max_body=100)).body == b"well"
+
+
 async def test_http_1_1_is_what_is_offered(ours: Terms) -> None:
     offered = []
 
