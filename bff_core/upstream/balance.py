@@ -30,7 +30,7 @@ _STEP: Final = 1.0  # seconds from one step of a slow start to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
 _PANIC: Final = 0.5  # of all that must be well, or all are asked
-_BETTER: Final = 3.0  # times as much must one have to do as another, before weights do not count
+_MARGIN: Final = 3.0  # times as much must one have to do as another, before weights do not count
 
 
 class Balancer:
@@ -58,18 +58,18 @@ class Balancer:
             self._look(now)
         candidates = self._candidates
         count = len(candidates)
-        if count > 1 and not self._shares:
-            place, next_place = int(random() * count), int(random() * (count - 1))  # noqa: S311  no secret
-            one, other = candidates[place], candidates[next_place + (next_place >= place)]
+        if count > 1:
+            if self._shares:
+                (one, other), margin = self._by_weight(), _MARGIN
+            else:
+                place, next_place = int(random() * count), int(random() * (count - 1))  # noqa: S311  no secret
+                one, other, margin = candidates[place], candidates[next_place + (next_place >= place)], 1.0
             if one.in_row or other.in_row:
                 chosen = self._best_of_more(now, avoid)
+            elif one is avoid or (other is not avoid and other.load(now) * margin < one.load(now)):
+                chosen = other
             else:
-                other_is_better = other is not avoid and other.load(now) < one.load(now)
-                chosen = other if one is avoid or other_is_better else one
-        elif count > 1:
-            one, other = self._by_weight()
-            other_is_better = other is not avoid and other.load(now) * _BETTER < one.load(now)
-            chosen = other if one is avoid or other_is_better else one
+                chosen = one
         elif count:
             chosen = candidates[0]
         else:
