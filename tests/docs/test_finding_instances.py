@@ -14,10 +14,12 @@ from bff_core.discovery_settings import DiscoverySettings, DnsSettings
 from bff_core.lookups import Lookup
 from bff_core.settings import GatewaySettings, load
 from bff_core.upstream_settings import UpstreamSettings
+from tests.bff_core.authority import authority
 from tests.bff_core.name_server import SILENCE, NameServer
 from tests.docs.reading import DOCS, blocks, rows
 
 PAGE = DOCS / "finding-instances.md"
+PAGES = sorted(DOCS.glob("finding-instances*.md"))
 TEXT = PAGE.read_text()
 
 SETTINGS = [(key.strip("`"), default) for key, default, *_ in rows(PAGE, "setting")]
@@ -31,9 +33,10 @@ def loaded(snippet: str, folder: Path) -> GatewaySettings:
     return load(file)
 
 
-@pytest.mark.parametrize("snippet", blocks(PAGE, "toml"))
+@pytest.mark.parametrize("snippet", [snippet for page in PAGES for snippet in blocks(page, "toml")])
 def test_what_is_shown_can_be_set_and_is_not_doubted(snippet: str, tmp_path: Path) -> None:
-    settings = loaded(snippet, tmp_path)
+    authority("ours").cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    settings = loaded(re.sub(r'"/etc/bff/[a-z-]+\.pem"', f'"{tmp_path}/ca.pem"', snippet), tmp_path)
 
     assert doubts(settings, {}) == []
     assert settings.upstreams
