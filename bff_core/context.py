@@ -4,11 +4,12 @@ The front door makes it, a composition narrows its deadline for each part, and e
 handed it. Moments are seconds of the running loop's clock, so that virtual time in tests is the same time.
 """
 
-from collections.abc import Hashable
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
+
+from bff_core.principal import Principal
 
 __all__ = ["RequestContext", "current", "enter", "leave"]
 
@@ -26,8 +27,11 @@ class RequestContext:
     until: float = inf
     wanted: frozenset[str] | None = None
     outcomes: dict[str, str] = field(default_factory=dict)
-    principal: Hashable = None
-    """Who asks, for upstreams that are told: equal calls of two of them are two calls."""
+    principal: Principal | None = None
+    """Who asks, where that is known. For upstreams that are told, equal calls of two of them are two calls."""
+
+    challenges: tuple[str, ...] = ()
+    """How one can prove here who one is, as ``WWW-Authenticate`` says it."""
 
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""

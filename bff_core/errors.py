@@ -19,6 +19,7 @@ __all__ = [
     "Forbidden",
     "GatewayError",
     "HeadersTooLarge",
+    "IdentityUnavailable",
     "InvalidRequest",
     "MalformedRequest",
     "MethodNotAllowed",
@@ -31,6 +32,7 @@ __all__ = [
     "Throttled",
     "TimedOut",
     "TooLate",
+    "Unauthenticated",
     "Unreachable",
     "UnsupportedMediaType",
     "UpstreamError",
@@ -141,6 +143,28 @@ class HeadersTooLarge(GatewayError):
 
 class AtCapacity(GatewayError):
     """As many requests are in flight as may be; one more would make all of them slower."""
+
+    status = 503
+    kind = "temporary-reduced-capacity"
+    title = "There is too much to do just now. Please try again soon."
+    retry_after = 1.0
+
+
+class Unauthenticated(GatewayError):
+    """Who asks is not known, and must be. ``challenges`` say how to prove it (RFC 9110, 11.6.1)."""
+
+    status = 401
+    kind = "unauthenticated"
+    title = "Who you are must be known for this, and is not."
+    reason = Reason.FORBIDDEN
+
+    def __init__(self, *challenges: str, detail: str) -> None:
+        super().__init__(detail)
+        self.challenges = challenges
+
+
+class IdentityUnavailable(GatewayError):
+    """Who asks could not be found out, because nobody can say just now."""
 
     status = 503
     kind = "temporary-reduced-capacity"

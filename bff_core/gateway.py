@@ -9,6 +9,9 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
 
 from bff_core import __version__
+from bff_core.auth.contract import Proof
+from bff_core.auth.identity import Identity
+from bff_core.auth.proofs import proofs_of
 from bff_core.discovery import source_of
 from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
@@ -67,12 +70,13 @@ def gateway(
         )
         for name, found in settings.upstreams.items()
     }
+    proofs = proofs_of(settings, wires["http1"], agent)
     readiness = Readiness()
     app = FastAPI(
         **{"docs_url": None, "redoc_url": None, **about},
-        middleware=_front_door(settings, readiness, draw_problem),
+        middleware=_front_door(settings, readiness, proofs, draw_problem),
         exception_handlers=HANDLERS,
-        lifespan=_lifespan(upstreams.values(), set(wires.values()), readiness),
+        lifespan=_lifespan([*upstreams.values(), *proofs], upstreams.values(), set(wires.values()), readiness),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request
         responses=documented(*EVERYWHERE),
@@ -87,7 +91,9 @@ def gateway(
     return app
 
 
-def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: Draw) -> list[Middleware]:
+def _front_door(
+    settings: GatewaySettings, readiness: Readiness, proofs: Sequence[Proof], draw_problem: Draw
+) -> list[Middleware]:
     return [
         Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
         Middleware(SecurityHeaders),  # outside problems, so that problems have them too
@@ -97,18 +103,21 @@ def _front_door(settings: GatewaySettings, readiness: Readiness, draw_problem: D
         Middleware(Health, readiness),  # before deadline and page, because it depends on nothing
         Middleware(Departure),  # outside the deadline, because leaving ends it
         Middleware(Deadline, settings.deadline),
+        *([Middleware(Identity, proofs)] if proofs else []),  # inside the deadline, because finding out may take asking
         Middleware(PageParts),  # next to the page, because what it tells is the page's own
         Middleware(Head),  # inside the log, so that it still says HEAD
         Middleware(FastPath),  # innermost, because it stands in for FastAPI
     ]
 
 
-def _lifespan(upstreams: Collection[Upstream], wires: Collection[Wire], readiness: Readiness) -> Any:
+def _lifespan(
+    lasting: Sequence[Upstream | Proof], upstreams: Collection[Upstream], wires: Collection[Wire], readiness: Readiness
+) -> Any:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:
-            for upstream in upstreams:
-                await upstream.start()
+            for one in lasting:
+                await one.start()
             # and no longer, because the other upstreams may be all that most pages need
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FINDS_WITHIN):
@@ -117,8 +126,8 @@ def _lifespan(upstreams: Collection[Upstream], wires: Collection[Wire], readines
             yield
         finally:
             readiness.ready = False
-            for upstream in upstreams:
-                await upstream.close()
+            for one in lasting:
+                await one.close()
             for wire in wires:
                 await wire.close()
 

@@ -15,7 +15,9 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
+from bff_core.bearer_settings import BearerSettings
 from bff_core.discovery_settings import DiscoverySettings
+from bff_core.key_settings import KeySettings
 from bff_core.setting_types import Duration, Host, Listen, Strict
 from bff_core.tls import ServerTlsSettings
 from bff_core.upstream_settings import UpstreamSettings
@@ -89,6 +91,12 @@ class GatewaySettings(BaseSettings):
 
     zone: str = ""
     """Where this gateway is: instances in the same zone get the calls, as long as most of them are well."""
+
+    bearer: BearerSettings | None = None
+    """Clients may prove who they are with a token."""
+
+    keys: KeySettings | None = None
+    """Clients may prove who they are with an API key."""
 
     upstreams: dict[str, UpstreamSettings]
     discovery: DiscoverySettings = DiscoverySettings()

@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar, overload
 from bff_core.composition.completeness import Completeness
 from bff_core.composition.part import Part
 from bff_core.context import RequestContext, current, enter
-from bff_core.errors import GatewayError, Reason, TooLate
+from bff_core.errors import Forbidden, GatewayError, Reason, TooLate, Unauthenticated
 from bff_core.upstream import Call
 
 __all__ = ["Composition"]
@@ -49,23 +49,39 @@ class Composition:
         self._leaving = self._ended = False
         self._completeness: Completeness | None = None
 
-    def required(self, name: str, work: Awaitable[T]) -> Part[T]:
-        """A part without which there is no page. It has all the time until the page stops waiting."""
-        return self._add(name, work, required=True, default=None, until=self._stop)
+    def required(self, name: str, work: Awaitable[T], *, scope: str | None = None) -> Part[T]:
+        """A part without which there is no page. It has all the time until the page stops waiting.
+
+        With a ``scope``, who has it not gets no page: 401 where nobody is known, else 403.
+        """
+        return self._add(name, work, required=True, default=None, until=self._stop, scope=scope)
 
     @overload
-    def optional(self, name: str, work: Awaitable[T], *, within: float | None = None) -> Part[T | None]: ...
+    def optional(
+        self, name: str, work: Awaitable[T], *, within: float | None = None, scope: str | None = None
+    ) -> Part[T | None]: ...
 
     @overload
-    def optional(self, name: str, work: Awaitable[T], *, within: float | None = None, default: D) -> Part[T | D]: ...
+    def optional(
+        self, name: str, work: Awaitable[T], *, within: float | None = None, default: D, scope: str | None = None
+    ) -> Part[T | D]: ...
 
     def optional(
-        self, name: str, work: Awaitable[Any], *, within: float | None = None, default: Any = None
+        self,
+        name: str,
+        work: Awaitable[Any],
+        *,
+        within: float | None = None,
+        default: Any = None,
+        scope: str | None = None,
     ) -> Part[Any]:
-        """A part that the page can lose. It has ``within`` seconds, by default half of what the page has left."""
+        """A part that the page can lose. It has ``within`` seconds, by default half of what the page has left.
+
+        With a ``scope``, it is ``forbidden`` for who has it not, and its work never begins.
+        """
         now = self._clock()
         until = (now + self._stop) / 2 if within is None else min(now + within, self._stop)
-        return self._add(name, work, required=False, default=default, until=until)
+        return self._add(name, work, required=False, default=default, until=until, scope=scope)
 
     @property
     def completeness(self) -> Completeness:
@@ -93,7 +109,9 @@ class Composition:
                     self._failure = None  # or we keep it, its traceback this frame, and that us
             self._context.outcomes.update(self.completeness.parameters())
 
-    def _add(self, name: str, work: Awaitable[T], *, required: bool, default: Any, until: float) -> Part[Any]:
+    def _add(
+        self, name: str, work: Awaitable[T], *, required: bool, default: Any, until: float, scope: str | None
+    ) -> Part[Any]:
         part: Part[Any] = Part(name, work, required=required, default=default, until=until, page=self)
         if name in self._parts or self._leaving or not _is_token(name):
             part.close()
@@ -102,10 +120,20 @@ class Composition:
         wanted = self._context.wanted
         if self._failure is not None:
             part.fail(self._failure)
+        elif scope is not None and (refusal := self._refusal(scope)) is not None:
+            part.close()
+            self._lose(part, refusal)
         elif required or wanted is None or name in wanted:
             part.started = True
             self.begin(part)
         return part
+
+    def _refusal(self, scope: str) -> GatewayError | None:
+        """Why whoever asks may not see what needs this scope."""
+        principal = self._context.principal
+        if principal is None:
+            return Unauthenticated(*self._context.challenges, detail=f"needs {scope}, and who asks is not known")
+        return None if scope in principal.scopes else Forbidden(f"needs {scope}")
 
     def begin(self, part: Part[Any]) -> None:
         """See ``part.Page``."""

@@ -20,6 +20,7 @@ from bff_core.errors import (
     MalformedRequest,
     MethodNotAllowed,
     NotFound,
+    Unauthenticated,
     UnsupportedMediaType,
 )
 
@@ -50,6 +51,8 @@ def headers(error: GatewayError) -> dict[str, str]:
         found["retry-after"] = str(ceil(error.retry_after))
     if isinstance(error, MethodNotAllowed):
         found["allow"] = error.allow
+    if isinstance(error, Unauthenticated) and error.challenges:
+        found["www-authenticate"] = ", ".join(error.challenges)
     return found
 
 

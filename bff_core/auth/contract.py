@@ -1,0 +1,49 @@
+"""What every way to prove who one is promises."""
+
+from typing import NamedTuple, Protocol
+
+from bff_core.principal import Principal
+
+__all__ = ["Presented", "Proof"]
+
+
+class Presented(NamedTuple):
+    """What a request shows of who sends it; ``None`` where it shows nothing of that kind."""
+
+    authorization: str | None = None
+    """The value of ``Authorization``."""
+
+    api_key: str | None = None
+    """The value of ``X-API-Key``."""
+
+    cookie: str | None = None
+    """The value of ``Cookie``; several of them are joined by ``; `` (RFC 9113, 8.2.3)."""
+
+
+class Proof(Protocol):
+    """One way to prove who one is."""
+
+    @property
+    def challenge(self) -> str:
+        """What ``WWW-Authenticate`` says to who shows nothing (RFC 9110, 11.6.1), such as ``Bearer realm="mobile"``."""
+        ...
+
+    def known(self, presented: Presented) -> Principal | None:
+        """Who it is, where that was found out before and still holds. On the way of every request: it never waits."""
+        ...
+
+    async def principal(self, presented: Presented) -> Principal | None:
+        """Who it is; ``None`` where nothing of this kind is shown.
+
+        Raises ``Unauthenticated`` where something is, and proves nothing; ``IdentityUnavailable`` where nobody can say
+        just now. It may wait, at most until the deadline of the current request.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Begin what goes on beside requests; before the first one."""
+        ...
+
+    async def close(self) -> None:
+        """End it."""
+        ...

@@ -1,0 +1,71 @@
+"""Finds out who sends a request, before anything is done for it."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from bff_core.auth.contract import Presented, Proof
+from bff_core.context import current
+from bff_core.errors import MalformedRequest, Unauthenticated
+from bff_core.principal import Principal
+
+__all__ = ["Identity"]
+
+_NOTHING: Final = Presented()
+
+
+class Identity:
+    """Sets the principal of the current request, by the first of ``proofs`` that finds something to look at.
+
+    Who shows nothing comes in as nobody; a page that needs to know says so with ``Requires``. Who shows something that
+    proves nothing is refused (401), because a client that believes to be known must hear that it is not.
+    """
+
+    def __init__(self, app: ASGIApp, proofs: Sequence[Proof]) -> None:
+        self._app = app
+        self._proofs = tuple(proofs)
+        self._challenges = tuple(proof.challenge for proof in self._proofs if proof.challenge)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Find out, and let the request through."""
+        if scope["type"] in {"http", "websocket"}:
+            context = current()
+            context.challenges = self._challenges
+            presented = _presented(scope)
+            if presented is not _NOTHING:
+                context.principal = await self._principal(presented)
+        await self._app(scope, receive, send)
+
+    async def _principal(self, presented: Presented) -> Principal | None:
+        for proof in self._proofs:
+            if (found := proof.known(presented)) is not None:
+                return found
+        for proof in self._proofs:
+            if (found := await proof.principal(presented)) is not None:
+                return found
+        if presented.authorization is not None or presented.api_key is not None:
+            raise Unauthenticated(*self._challenges, detail="nothing here looks at what was shown")
+        return None
+
+
+def _presented(scope: Scope) -> Presented:
+    authorization: list[bytes] = []
+    keys: list[bytes] = []
+    cookies: list[bytes] = []
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            authorization.append(value)
+        elif name == b"x-api-key":
+            keys.append(value)
+        elif name == b"cookie":
+            cookies.append(value)
+    if not (authorization or keys or cookies):
+        return _NOTHING
+    if len(authorization) + len(keys) > 1:  # RFC 6750, 2: and whoever reads another one believes another client
+        raise MalformedRequest("credentials are shown twice")
+    return Presented(_text(authorization), _text(keys), _text(cookies))
+
+
+def _text(values: list[bytes]) -> str | None:
+    return b"; ".join(values).decode("latin-1") if values else None
