@@ -239,3 +239,26 @@ def test_an_answer_that_takes_long_now_and_then_keeps_nobody_from_doing_its_shar
 
     took = played.answered()
     assert took[int(len(took) * 0.99)] < 0.08
+
+
+@EJECTIONS
+@pytest.mark.parametrize("count", [1, 3])
+def test_where_all_fail_for_long_and_then_none_does_all_is_well_at_once(count: int, ejection: EjectionSettings) -> None:
+    all_of_them = machines(count, *[Trouble("fails", 5, 65)] * count)
+    played = play([Ours(count, ejection)], all_of_them, arrivals(100 * count, 8000 * count, USUAL))
+
+    assert played.failed() == pytest.approx(6000 * count, rel=0.05)
+    assert played.failed(65.1) == 0
+
+
+def test_where_checks_say_that_all_are_ill_all_are_asked() -> None:
+    ours = Ours(3)
+
+    def doubt() -> None:
+        for member in members(3):
+            ours.balancer.checked(member.instance, 5.0, healthy=False)
+
+    played = play([ours], machines(3), arrivals(100, 2000, USUAL), events=[(5.0, doubt)])
+
+    assert ours.balancer.panic
+    assert min(played.calls(5.0).values()) > 400
