@@ -29,6 +29,7 @@ _REVIEW: Final = 10.0  # seconds from one look at everyone's success rate to the
 _STEP: Final = 1.0  # seconds from one step of a slow start to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
+_AVOIDED: Final = 2  # failures in a row; one alone is chance
 _PANIC: Final = 0.5  # of all that must be well, or all are asked
 _MARGIN: Final = 3.0  # times as much must one have to do as another, before weights do not count
 
@@ -168,7 +169,9 @@ class Balancer:
     def _near(self, everyone: Sequence[Standing], well: list[Standing]) -> list[Standing]:
         here = sum(standing.zone == self._zone for standing in everyone) if self._zone else 0
         near = [standing for standing in well if standing.zone == self._zone] if here else []
-        return near if here and len(near) >= _ENOUGH * here else well
+        # who fails is avoided long before it is ejected, and is then one of those that do the work only by name
+        at_work = sum(standing.in_row < _AVOIDED for standing in near)
+        return near if here and at_work >= _ENOUGH * here else well
 
     def _weight(self, standing: Standing, now: float) -> float:
         if now >= self._warm_at(standing):

@@ -1,7 +1,9 @@
 """How one instance of an upstream does: how long it takes, how much it has to do, and how often it fails.
 
-Its latency is Finagle's peak EWMA: a slower answer counts at once, faster ones little by little, and what was not asked
-for a while is slowly forgiven.
+Its latency is close to Finagle's peak EWMA: slower answers count at once, faster ones little by little, and what was
+not asked for a while is slowly forgiven. Unlike there, one answer or failure makes it half as much again at most, and
+only several in a row what they say: that one call in a thousand takes long, or fails, is chance, and where instances
+are busy the others cannot do what each such chance would keep from one of them (docs/decisions/0011).
 """
 
 from enum import StrEnum
@@ -14,7 +16,9 @@ __all__ = ["Standing", "State"]
 
 _DECAY: Final = -10.0  # seconds, below nothing because that is how it is used: in as many, all but 37 % is forgotten
 _LEAST: Final = 0.0001  # seconds on top, or what is in flight would not count where nothing is known
-_FAILED: Final = 5.0  # seconds: what a failure is taken for, or what fails fast would get all the calls
+_FAILED: Final = 5.0  # seconds: what failures in a row come to, or what fails fast would get all the calls
+_MORE: Final = 1.5  # times what is known of it: as slow can one answer make it, or the first failure
+_SURE: Final = 20  # failures in a row: beyond doubt, and 1.5 to the power of more is too much for a float some day
 
 
 class State(StrEnum):
@@ -64,6 +68,8 @@ class Standing:
 
     def load(self, now: float) -> float:
         """What one more call would have to wait for."""
+        if not self._latency and self.in_flight:  # nothing is known but that it has not answered yet: it may hang
+            return _FAILED * (self.in_flight / self.relative + 1)
         return (self._latency * exp((now - self._at) / _DECAY) + _LEAST) * (self.in_flight / self.relative + 1)
 
     def answered(self, ran: float, now: float) -> None:
@@ -74,6 +80,8 @@ class Standing:
         latency = self._latency
         if ran < latency:
             ran += (latency - ran) * exp((now - self._at) / _DECAY)
+        elif latency and ran > latency * _MORE:
+            ran = latency * _MORE
         self._latency, self._at = ran, now
 
     def failed(self, ran: float, now: float, asked_for: float | None) -> None:
@@ -84,10 +92,17 @@ class Standing:
 
     def throttled(self, ran: float, now: float, asked_for: float | None) -> None:
         """It asked for time: ``asked_for`` seconds, where it said so."""
-        self.slowed(max(ran, _FAILED if asked_for is None else asked_for), now)
+        if asked_for is not None:  # its own word, and no chance
+            self._slowed(max(ran, asked_for), now, inf)
+        else:
+            self._slowed(max(ran, _FAILED), now, _MORE ** min(max(self.in_row, 1), _SURE))
 
     def slowed(self, ran: float, now: float) -> None:
-        """It had not answered after ``ran`` seconds, or is not to be asked for as long."""
+        """It had not answered after ``ran`` seconds."""
+        self._slowed(ran, now, _MORE)
+
+    def _slowed(self, ran: float, now: float, most: float) -> None:
         self.in_flight -= 1
-        if ran >= self.latency(now):  # who leaves early has proved nothing
-            self._latency, self._at = ran, now
+        known = self.latency(now)
+        if ran >= known:  # who leaves early has proved nothing
+            self._latency, self._at = min(ran, known * most) if known else ran, now
