@@ -11,6 +11,7 @@ from bff_core.upstream_settings import EjectionSettings
 __all__ = ["Outliers"]
 
 _SPREAD: Final = 0.1  # of the rest, either way, so that what failed together does not come back together
+_FORGIVEN: Final = 10.0  # seconds for each time that it was left alone
 _WORTH: Final = 5  # instances with enough calls, before they are compared
 _NEAR: Final = 0.02  # below the mean: a success rate that is nobody's concern, however alike the others are
 
@@ -60,11 +61,11 @@ class Outliers:
         standing.back_at = now + rest
         return rest
 
-    def reviewed(self, standing: Standing, now: float) -> None:
-        """Count anew, and forgive one time to who is not left alone."""
+    def reviewed(self, standing: Standing, since: float, now: float) -> None:
+        """Count anew, and forgive one time for every ten seconds since then in which it was not left alone."""
         standing.reviewed = (standing.answers, standing.failures)
-        if standing.times and standing.back_at <= now:
-            standing.times -= 1
+        well = max(0.0, now - max(since, standing.back_at))
+        standing.times -= round(min(well / _FORGIVEN, standing.times))
 
 
 def _latest(standing: Standing) -> tuple[Standing, int, int]:
