@@ -120,6 +120,10 @@ class Balancer:
         """All that are known."""
         return tuple(self._all)
 
+    def knows(self, instance: Instance) -> bool:
+        """It is one of them."""
+        return instance in self._all
+
     def facts(self, now: float) -> list[dict[str, Any]]:
         """How each instance does, for operators. Seconds, and numbers since it is known."""
         if now >= self._next_look:  # nobody has called since, and somebody may be back
