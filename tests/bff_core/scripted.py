@@ -136,6 +136,7 @@ class ScriptedWire:
         self._play = play or self._next
         self.attempts: list[Attempt] = []
         self.streams: list[Stream] = []
+        self.retired: list[Instance] = []
 
     @property
     def under_way(self) -> list[Attempt]:
@@ -172,6 +173,7 @@ class ScriptedWire:
 
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``; nothing is kept open."""
+        self.retired.append(instance)
 
     async def close(self) -> None:
         """Nothing is kept open."""

@@ -31,7 +31,7 @@ def members(names: Iterable[str], *, zone: str = "", weight: float = 1.0) -> lis
 
 def among(found: Iterable[Member], *, zone: str = "", slow_start: float = 0.0, **ejection: float) -> Balancer:
     """A balancer that knows these from the first."""
-    balancer = Balancer("shop", EjectionSettings(**ejection), zone=zone, slow_start=slow_start)  # type: ignore[arg-type]
+    balancer = Balancer("shop", EjectionSettings(**ejection), zone=zone, slow_start=slow_start)
     balancer.update(list(found), 0.0)
     return balancer
 
