@@ -8,11 +8,13 @@ from typing import Final
 from bff_core.upstream.standing import Standing
 from bff_core.upstream_settings import EjectionSettings
 
-__all__ = ["Outliers"]
+__all__ = ["COMPARED", "Outliers"]
+
+COMPARED: Final = 5
+"""Instances with enough calls there must be, or their success rates are not compared."""
 
 _SPREAD: Final = 0.1  # of the rest, either way, so that what failed together does not come back together
 _FORGIVEN: Final = 10.0  # seconds for each time that it was left alone
-_WORTH: Final = 5  # instances with enough calls, before they are compared
 _NEAR: Final = 0.02  # below the mean: a success rate that is nobody's concern, however alike the others are
 
 
@@ -39,7 +41,7 @@ class Outliers:
             for standing, answers, calls in map(_latest, standings)
             if calls >= settings.calls
         ]
-        if len(rates) < _WORTH:
+        if len(rates) < COMPARED:
             return []
         mean = sum(rate for rate, _ in rates) / len(rates)
         deviation = sqrt(sum((rate - mean) ** 2 for rate, _ in rates) / len(rates))
