@@ -448,6 +448,20 @@ def test_weights_hold_to_about_a_quarter(weights: tuple[float, ...]) -> None:
         assert found[name] == pytest.approx(10_000 * weight / sum(weights), rel=0.25, abs=20)
 
 
+def test_weights_hold_when_there_is_next_to_nothing_to_do() -> None:
+    random.seed(1)
+    found = picks(among([*members("a", weight=9.0), *members("bcdefghij")]), 9000, 0.0)
+    assert found == pytest.approx({"a": 4500, **dict.fromkeys("bcdefghij", 500)}, rel=0.25)
+
+
+def test_weights_hold_for_another_attempt_too() -> None:
+    random.seed(1)
+    weights = {"a": 5.0, "b": 2.0, "c": 1.0}
+    balancer = among(Member(instance(name), "", weight) for name, weight in weights.items())
+    found = picks(balancer, 3000, 0.0, avoid=known(balancer)["a"])
+    assert found == pytest.approx({"b": 2000, "c": 1000}, rel=0.1)
+
+
 def test_weights_that_are_all_the_same_are_none() -> None:
     balancer = among(members("abc", weight=7.0))
     assert not balancer._shares

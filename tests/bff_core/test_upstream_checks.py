@@ -91,17 +91,21 @@ async def test_without_settings_nobody_is_asked() -> None:
 
 async def test_what_fails_three_checks_in_a_row_gets_no_calls_until_it_passes_two() -> None:
     wire = Patients()
-    wire.ill["a"] = failing()
     async with checked(wire) as (client, upstream):
-        await asyncio.sleep(17)  # two rounds
-        assert len(wire.checks("a")) == 2
+        await asyncio.sleep(1000)  # however long it was well
+        wire.ill["a"] = failing()
+        well = len(wire.checks("a"))
+        while len(wire.checks("a")) < well + 2:
+            await asyncio.sleep(1)
         assert await wire.calls(client) == {"a", "b"}
-        await asyncio.sleep(8)
-        assert len(wire.checks("a")) == 3
+        await asyncio.sleep(11)
+        assert len(wire.checks("a")) == well + 3
         assert states(upstream) == {"a": "unhealthy", "b": "in use"}
         assert await wire.calls(client) == {"b"}
+        await asyncio.sleep(1000)  # however long it was not
         wire.ill.clear()
-        while len(wire.checks("a")) < 4:
+        ill = len(wire.checks("a"))
+        while len(wire.checks("a")) < ill + 1:
             await asyncio.sleep(1)
         assert await wire.calls(client) == {"b"}
         await asyncio.sleep(11)
@@ -270,6 +274,8 @@ async def test_what_goes_while_it_is_asked_is_asked_no_more_and_no_harm_is_done(
         assert len(wire.checks("a")) == asked
         assert len(wire.checks("b")) > asked
         assert await wire.calls(client, 10) == {"b"}
+        assert upstream._checks
+        assert set(upstream._checks._streaks) == {member("b").instance}
 
 
 async def test_what_goes_while_it_waits_for_its_turn_is_not_asked() -> None:

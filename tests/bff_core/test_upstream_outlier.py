@@ -170,6 +170,28 @@ def test_it_comes_back_and_what_it_was_given_before_that_counts_no_more() -> Non
     assert ejected(balancer, now) == {"a"}
 
 
+def test_it_begins_anew_when_it_is_back() -> None:
+    balancer = among(members("abc"))
+    one = known(balancer)["a"]
+    fail(balancer, one, 0.0, 5)
+    now = one.back_at
+    picks(balancer, 1, now)
+    fail(balancer, one, now, 4)
+    assert ejected(balancer, now) == set()
+
+
+def test_a_review_does_not_prolong_it() -> None:
+    balancer = among(members("abcdef"))
+    everyone = known(balancer)
+    for name in "abcde":
+        answer(everyone[name], 5.0, 200)
+    answer(everyone["f"], 5.0, 100)
+    fail(balancer, everyone["f"], 5.0, 100)
+    until = everyone["f"].back_at
+    picks(balancer, 1, ROUND)
+    assert (everyone["f"].back_at, everyone["f"].ejections) == (until, 1)
+
+
 def test_it_is_asked_again_when_it_is_back() -> None:
     random.seed(1)
     traffic = Traffic(among(members("abc")), lambda name, now: -0.2 if name == "a" and now < 5 else 0.05)
@@ -223,6 +245,25 @@ def test_how_far_can_be_set_and_worst_come_first_where_not_all_may_go() -> None:
 def test_it_takes_a_hundred_calls_of_five_instances() -> None:
     assert ejected(rated(99, 99, 99, 99, 59, asked=99)[0], ROUND) == set()
     assert ejected(rated(99, 99, 99, 99, 59, asked=99, calls=99)[0], ROUND) == {"e"}
+
+
+def test_four_are_never_compared_however_little_far_is() -> None:
+    assert ejected(rated(100, 100, 100, 60, deviations=1.0)[0], ROUND) == set()
+    assert ejected(rated(100, 100, 100, 100, 60, deviations=1.0)[0], ROUND) == {"e"}
+
+
+def test_calls_of_several_rounds_do_not_add_up() -> None:
+    balancer, now = among(members("abcde")), 0.0
+    everyone = known(balancer)
+    for _ in range(5):
+        for name in "abcd":
+            answer(everyone[name], now, 60)
+        for _ in range(30):
+            fail(balancer, everyone["e"], now)
+            answer(everyone["e"], now)
+        now += ROUND
+        picks(balancer, 1, now)
+        assert ejected(balancer, now) == set()
 
 
 def test_who_gets_too_few_calls_is_not_compared() -> None:

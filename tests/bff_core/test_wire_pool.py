@@ -10,6 +10,7 @@ import pytest
 
 from bff_core.errors import Busy, TimedOut, UpstreamError
 from bff_core.wire import Request
+from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
 from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said, started
 
@@ -303,6 +304,30 @@ async def test_closing_waits_for_what_is_under_way_at_what_is_retired() -> None:
         answer.set()
         assert (await call).body == b"ok"
         await closing
+
+
+async def test_nothing_is_kept_of_what_is_retired_once_nothing_is_under_way() -> None:
+    answer = asyncio.Event()
+    async with RawServer(held_until(answer)) as server, RawServer(said(b"ok"), keeps_alive=True) as other:
+        wire = Http1Wire()
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        while not server.open:
+            await asyncio.sleep(0)
+        wire.retire(server.instance)
+        for _ in range(10):
+            await wire.send(other.instance, GET, until=after(5), max_body=10)
+            wire.retire(other.instance)
+        assert [pool.instance for pool in wire._retired] == [server.instance]
+        closing = asyncio.create_task(wire.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        answer.set()
+        await call
+        await closing
+        wire.retire(other.instance)
+        await wire.send(other.instance, GET, until=after(5), max_body=10)
+        wire.retire(other.instance)
+        assert not wire._retired
 
 
 async def test_what_comes_back_has_room_of_its_own() -> None:

@@ -12,8 +12,8 @@ pytestmark = pytest.mark.real
 
 async def test_instances_come_and_go_under_load_and_no_call_fails_and_nothing_is_left() -> None:
     result = await change(1, 2.0)
-    assert result.changes > 200
-    assert result.calls > 1000
+    assert result.changes > 50
+    assert result.calls > 200
 
 
 class Keeping(Http1Wire):
