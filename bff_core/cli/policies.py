@@ -4,8 +4,10 @@ from itertools import islice
 
 from bff_core.cli.calls import Calls
 from bff_core.cli.figures import duration, mebibytes, share
+from bff_core.upstream.outlier import COMPARED
 from bff_core.upstream_settings import (
     BulkheadSettings,
+    CheckSettings,
     CircuitSettings,
     HedgeSettings,
     RetrySettings,
@@ -13,7 +15,7 @@ from bff_core.upstream_settings import (
     schemes,
 )
 
-__all__ = ["policies", "way"]
+__all__ = ["alone", "policies", "way"]
 
 
 def policies(upstream: UpstreamSettings, calls: Calls) -> list[tuple[str, str]]:
@@ -23,10 +25,18 @@ def policies(upstream: UpstreamSettings, calls: Calls) -> list[tuple[str, str]]:
         ("timeout", f"{duration(upstream.timeout)} for an attempt; a reply of at most {mebibytes(upstream.max_reply)}"),
         ("bulkhead", _bulkhead(upstream.bulkhead)),
         ("circuit", _circuit(upstream.circuit)),
+        ("balance", _balance(upstream)),
+        ("ejection", _ejection(upstream)),
+        ("check", "off" if upstream.check is None else _check(upstream.check)),
         ("retry", _retry(upstream.retry)),
         ("hedge", _hedge(upstream.hedge, calls)),
         ("budget", _budget(upstream, calls)),
     ]
+
+
+def alone(upstream: UpstreamSettings) -> bool:
+    """It has one instance, and never another."""
+    return len(upstream.instances) == 1
 
 
 def way(upstream: UpstreamSettings) -> str:
@@ -58,6 +68,36 @@ def _circuit(settings: CircuitSettings) -> str:
         f"opens when {share(settings.failures)} failed,{slow}of {settings.attempts} attempts or more in "
         f"{duration(settings.window)};\n"
         f"rests {duration(settings.rest)}, and closes after {settings.successes} good probes"
+    )
+
+
+def _balance(upstream: UpstreamSettings) -> str:
+    if alone(upstream):
+        return "off: there is one instance"
+    if len({place.weight for place in upstream.instances}) > 1:
+        return "the better of two that chance and weight choose"
+    joins = "" if upstream.instances else f";\nwhat joins works up to its share in {duration(upstream.slow_start)}"
+    return f"the better of two that chance chooses{joins}"
+
+
+def _ejection(upstream: UpstreamSettings) -> str:
+    settings, count = upstream.ejection, len(upstream.instances)
+    if alone(upstream):
+        return "off: there is one instance"
+    if not settings.share:
+        return "off"
+    rate = f"or a success rate {settings.deviations:g} deviations below the mean, of {settings.calls} calls;\n"
+    return (
+        f"after {settings.failures} failures in a row, for {duration(settings.rest)} and longer, "
+        f"to {duration(settings.longest)};\n"
+        f"{'' if 0 < count < COMPARED else rate}at most {share(settings.share)} of all instances"
+    )
+
+
+def _check(settings: CheckSettings) -> str:
+    return (
+        f"GET {settings.path} every {duration(settings.interval)}, answered in {duration(settings.timeout)};\n"
+        f"unhealthy after {settings.unhealthy} failed, healthy after {settings.healthy} good"
     )
 
 

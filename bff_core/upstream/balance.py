@@ -26,7 +26,7 @@ __all__ = ["Balancer"]
 _log = logging.getLogger("bff.upstream")
 
 _REVIEW: Final = 10.0  # seconds from one look at everyone's success rate to the next
-_STEP: Final = 1.0  # seconds from one step of a slow start to the next
+_STEP: Final = 0.1  # of a slow start, from one look at it to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
 _AVOIDED: Final = 2  # failures in a row; one alone is chance
@@ -48,7 +48,7 @@ class Balancer:
         self._candidates: list[Standing] = []
         self._shares: list[float] = []
         """Of the candidates, each with those before it; empty where all have the same."""
-        self._next_look = self._next_review = -inf
+        self._next_look = self._reviewed_at = -inf
         self._out = 0
         self.panic = False
         """So few are well that all are asked."""
@@ -61,16 +61,16 @@ class Balancer:
         count = len(candidates)
         if count > 1:
             if self._shares:
-                (one, other), margin = self._by_weight(), _MARGIN
+                one, other = self._by_weight()
+                other_is_better = other.burden(now) * _MARGIN < one.load(now)
             else:
                 place, next_place = int(random() * count), int(random() * (count - 1))  # noqa: S311  no secret
-                one, other, margin = candidates[place], candidates[next_place + (next_place >= place)], 1.0
+                one, other = candidates[place], candidates[next_place + (next_place >= place)]
+                other_is_better = other.load(now) < one.load(now)
             if one.in_row or other.in_row:
                 chosen = self._best_of_more(now, avoid)
-            elif one is avoid or (other is not avoid and other.load(now) * margin < one.load(now)):
-                chosen = other
             else:
-                chosen = one
+                chosen = other if one is avoid or (other_is_better and other is not avoid) else one
         elif count:
             chosen = candidates[0]
         else:
@@ -82,7 +82,11 @@ class Balancer:
         """What it was given was not answered; ``asked_for`` is the time that it asked for, in seconds."""
         if verdict.counts_as == "failure":
             standing.failed(ran, now, asked_for)
-            if self._outliers.has_failed(standing):
+            if standing.back_at > now:  # given before it was left alone: when it is back, that is over
+                standing.in_row = 0
+            elif self._outliers.has_failed(standing):
+                if now >= self._next_look:  # or who is back would count as left alone
+                    self._look(now)
                 self._eject(standing, now, f"{standing.in_row} failures in a row")
         elif verdict is Verdict.THROTTLED:
             standing.throttled(ran, now, asked_for)
@@ -117,8 +121,14 @@ class Balancer:
         """All that are known."""
         return tuple(self._all)
 
+    def knows(self, instance: Instance) -> bool:
+        """It is one of them."""
+        return instance in self._all
+
     def facts(self, now: float) -> list[dict[str, Any]]:
         """How each instance does, for operators. Seconds, and numbers since it is known."""
+        if now >= self._next_look:  # nobody has called since, and somebody may be back
+            self._look(now)
         self._draining = [standing for standing in self._draining if standing.in_flight]
         return [
             _facts(standing, self._state(standing, now), now) for standing in (*self._all.values(), *self._draining)
@@ -130,14 +140,20 @@ class Balancer:
         return min((standing for standing in drawn if standing is not avoid), key=lambda standing: standing.load(now))
 
     def _look(self, now: float) -> None:
-        if now >= self._next_review:
-            self._next_review = now + _REVIEW
-            everyone = list(self._all.values())
-            for standing in self._outliers.stand_out(everyone):
-                self._eject(standing, now, "it fails more often than the others")
-            for standing in everyone:
-                self._outliers.reviewed(standing, now)
-        self._sort(now)
+        since = self._reviewed_at
+        if now < since + _REVIEW:
+            self._sort(now)
+        else:
+            self._reviewed_at = now
+            self._sort(now)  # before the review, or who is back would count as left alone
+            self._review(since, now)
+
+    def _review(self, since: float, now: float) -> None:
+        everyone = list(self._all.values())
+        for standing in self._outliers.stand_out(everyone):
+            self._eject(standing, now, "it fails more often than the others")
+        for standing in everyone:
+            self._outliers.reviewed(standing, since, now)
 
     def _eject(self, standing: Standing, now: float, why: str) -> None:
         if standing.back_at > now or self._out >= self._outliers.most(len(self._all)):
@@ -157,8 +173,10 @@ class Balancer:
         self.panic = len(well) < _PANIC * len(everyone)
         self._candidates = everyone if self.panic else self._near(everyone, well)
         self._weigh(now)
-        warming = now + _STEP if self._slow_start and any(now < self._warm_at(found) for found in everyone) else inf
-        self._next_look = min(self._next_review, warming, *(out.back_at for out in everyone if out.back_at > now))
+        warming = now + _STEP * self._slow_start if any(now < self._warm_at(found) for found in everyone) else inf
+        self._next_look = min(
+            self._reviewed_at + _REVIEW, warming, *(out.back_at for out in everyone if out.back_at > now)
+        )
 
     def _weigh(self, now: float) -> None:
         weights = [self._weight(standing, now) for standing in self._candidates]

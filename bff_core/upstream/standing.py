@@ -72,6 +72,12 @@ class Standing:
             return _FAILED * (self.in_flight / self.relative + 1)
         return (self._latency * exp((now - self._at) / _DECAY) + _LEAST) * (self.in_flight / self.relative + 1)
 
+    def burden(self, now: float) -> float:
+        """The same, and what that call is for what it can do: much, where its weight is small. Or it would be given
+        what is another's in every moment in which it has nothing to do.
+        """
+        return self.load(now) + (self.latency(now) + _LEAST) * max(0.0, 1.0 / self.relative - 1.0)
+
     def answered(self, ran: float, now: float) -> None:
         """What it was given was answered, after ``ran`` seconds."""
         self.in_flight -= 1
