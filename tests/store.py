@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from bff_core.settings import GatewaySettings, UpstreamSettings, load
+from bff_core.setting_types import Place
+from bff_core.settings import GatewaySettings, load
 from bff_core.testing import SimulatedInternet
 from bff_core.testing.internet import ASGIApp
 from demo.app import create_service
@@ -76,10 +77,11 @@ def on_the_internet(service: str) -> dict[str, Any]:
 def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_internet) -> GatewaySettings:
     """A gateway's own settings, but for how its services are ``called``."""
     found = load(BFFS / name / "settings.toml")
-    upstreams = {
-        service: UpstreamSettings.model_validate({**dict(upstream), **called(service)})
-        for service, upstream in found.upstreams.items()
-    }
+    upstreams = {}
+    for service, upstream in found.upstreams.items():
+        changed = called(service)
+        places = tuple(Place.model_validate(place) for place in changed["instances"])
+        upstreams[service] = upstream.model_copy(update={**changed, "instances": places})
     return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
 
 
