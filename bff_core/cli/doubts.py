@@ -6,7 +6,6 @@ from typing import Final
 
 from bff_core.cli.calls import Calls
 from bff_core.cli.figures import duration, share
-from bff_core.cli.policies import alone
 from bff_core.settings import GatewaySettings
 from bff_core.upstream.outlier import COMPARED, Outliers
 from bff_core.upstream_settings import UpstreamSettings
@@ -121,7 +120,7 @@ def _connections(upstream: UpstreamSettings) -> tuple[float, str]:
 def _instances(upstream: UpstreamSettings, zone: str) -> Iterator[Doubt]:
     if not zone and any(place.zone for place in upstream.instances):
         yield "instances", "zones are never read, because the gateway's own zone is not set"
-    if alone(upstream) and "weight" in upstream.instances[0].model_fields_set:
+    if _alone(upstream) and "weight" in upstream.instances[0].model_fields_set:
         yield "instances", "a weight is never read, because there is one instance"
     if upstream.discover is None and "slow_start" in upstream.model_fields_set:
         yield "slow_start", "is never read, because what is listed is there from the start, and nothing joins it"
@@ -130,9 +129,9 @@ def _instances(upstream: UpstreamSettings, zone: str) -> Iterator[Doubt]:
 def _ejection(upstream: UpstreamSettings) -> Iterator[Doubt]:
     ejection, count = upstream.ejection, len(upstream.instances)
     told = ejection.model_fields_set
-    if alone(upstream) or not ejection.share:
-        why = "there is one instance, which is never left alone" if alone(upstream) else "ejection.share is 0"
-        for key in sorted(told if alone(upstream) else told - {"share"}):
+    if _alone(upstream) or not ejection.share:
+        why = "there is one instance, which is never left alone" if _alone(upstream) else "ejection.share is 0"
+        for key in sorted(told if _alone(upstream) else told - {"share"}):
             yield f"ejection.{key}", f"is never read, because {why}"
         return
     if ejection.rest > ejection.longest:
@@ -154,7 +153,7 @@ def _check(upstream: UpstreamSettings) -> Iterator[Doubt]:
     check = upstream.check
     if check is None:
         return
-    if alone(upstream):
+    if _alone(upstream):
         yield "check", "there is one instance, which gets the calls whether it is well or not"
     if check.timeout > check.interval:
         timeout, interval = duration(check.timeout), duration(check.interval)
@@ -162,7 +161,7 @@ def _check(upstream: UpstreamSettings) -> Iterator[Doubt]:
 
 
 def _hedge(upstream: UpstreamSettings, calls: Calls) -> Iterator[Doubt]:
-    if upstream.hedge.enabled and alone(upstream):
+    if upstream.hedge.enabled and _alone(upstream):
         yield "hedge.enabled", "there is one instance, so that the second attempt waits where the first one does"
     if upstream.hedge.enabled and calls.unsafe_alone:
         yield "hedge.enabled", "no call of its service client is safe, and no other is ever hedged"
@@ -171,3 +170,8 @@ def _hedge(upstream: UpstreamSettings, calls: Calls) -> Iterator[Doubt]:
         yield "hedge.soonest", f"{soonest} is not below the timeout of {timeout}: the first attempt is over by then"
     if upstream.bulkhead.limit == 1 and not upstream.bulkhead.adaptive:
         yield "bulkhead.limit", "1 leaves no room for a hedge beside the attempt that it is for"
+
+
+def _alone(upstream: UpstreamSettings) -> bool:
+    """It has one instance, and never another."""
+    return len(upstream.instances) == 1

@@ -4,18 +4,18 @@ from itertools import islice
 
 from bff_core.cli.calls import Calls
 from bff_core.cli.figures import duration, mebibytes, share
-from bff_core.upstream.outlier import COMPARED
 from bff_core.upstream_settings import (
     BulkheadSettings,
     CheckSettings,
     CircuitSettings,
+    EjectionSettings,
     HedgeSettings,
     RetrySettings,
     UpstreamSettings,
     schemes,
 )
 
-__all__ = ["alone", "policies", "way"]
+__all__ = ["policies", "way"]
 
 
 def policies(upstream: UpstreamSettings, calls: Calls) -> list[tuple[str, str]]:
@@ -26,17 +26,12 @@ def policies(upstream: UpstreamSettings, calls: Calls) -> list[tuple[str, str]]:
         ("bulkhead", _bulkhead(upstream.bulkhead)),
         ("circuit", _circuit(upstream.circuit)),
         ("balance", _balance(upstream)),
-        ("ejection", _ejection(upstream)),
+        ("ejection", _ejection(upstream.ejection)),
         ("check", "off" if upstream.check is None else _check(upstream.check)),
         ("retry", _retry(upstream.retry)),
         ("hedge", _hedge(upstream.hedge, calls)),
         ("budget", _budget(upstream, calls)),
     ]
-
-
-def alone(upstream: UpstreamSettings) -> bool:
-    """It has one instance, and never another."""
-    return len(upstream.instances) == 1
 
 
 def way(upstream: UpstreamSettings) -> str:
@@ -72,25 +67,19 @@ def _circuit(settings: CircuitSettings) -> str:
 
 
 def _balance(upstream: UpstreamSettings) -> str:
-    if alone(upstream):
-        return "off: there is one instance"
     if len({place.weight for place in upstream.instances}) > 1:
-        return "the better of two that chance and weight choose"
+        return "the better of two instances that chance and weight choose"
     joins = "" if upstream.instances else f";\nwhat joins works up to its share in {duration(upstream.slow_start)}"
-    return f"the better of two that chance chooses{joins}"
+    return f"the better of two instances that chance chooses{joins}"
 
 
-def _ejection(upstream: UpstreamSettings) -> str:
-    settings, count = upstream.ejection, len(upstream.instances)
-    if alone(upstream):
-        return "off: there is one instance"
+def _ejection(settings: EjectionSettings) -> str:
     if not settings.share:
         return "off"
-    rate = f"or a success rate {settings.deviations:g} deviations below the mean, of {settings.calls} calls;\n"
     return (
-        f"after {settings.failures} failures in a row, for {duration(settings.rest)} and longer, "
-        f"to {duration(settings.longest)};\n"
-        f"{'' if 0 < count < COMPARED else rate}at most {share(settings.share)} of all instances"
+        f"after {settings.failures} failures in a row, or {settings.deviations:g} deviations below the\n"
+        f"success of all, of {settings.calls} calls; for {duration(settings.rest)} to {duration(settings.longest)};\n"
+        f"at most {share(settings.share)} of all instances, and never the last"
     )
 
 

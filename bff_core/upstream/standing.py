@@ -98,7 +98,7 @@ class Standing:
 
     def throttled(self, ran: float, now: float, asked_for: float | None) -> None:
         """It asked for time: ``asked_for`` seconds, where it said so."""
-        if asked_for is not None:  # its own word, and no chance
+        if asked_for:  # its own word, and no chance
             self._slowed(max(ran, asked_for), now, inf)
         else:
             self._slowed(max(ran, _FAILED), now, _MORE ** min(max(self.in_row, 1), _SURE))

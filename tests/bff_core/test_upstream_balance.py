@@ -163,7 +163,7 @@ class WhateverHappens(RuleBasedStateMachine):
             self._see_what_was_ejected()
             candidates = self._candidates()
             assert standing.instance in candidates
-            assert standing is not avoid or len(candidates) == 1
+            assert standing is not avoid or len(candidates) == 1 or self._doubtful()
             assert self.met.setdefault(standing.instance, standing) is standing
             assert (standing.zone, standing.weight) == self.members[standing.instance][1:]
             self.under_way.append((standing, self.now))
@@ -232,7 +232,7 @@ class WhateverHappens(RuleBasedStateMachine):
                 expected = State.EJECTED
             else:
                 expected = State.IN_USE if found in candidates else State.ELSEWHERE
-            assert fact["state"] == expected.value
+            assert fact["state"] == expected.value or (self._doubtful() and fact["state"] in {"in use", "elsewhere"})
         assert self.balancer.panic == (len(self._well()) < len(self.members) / 2)
         assert self.balancer.instances == tuple(self.members)
 
@@ -268,7 +268,11 @@ class WhateverHappens(RuleBasedStateMachine):
         if len(well) < len(self.members) / 2:
             return set(self.members)
         here = {known for known, member in self.members.items() if self.zone and member.zone == self.zone}
-        return here & well if here and 10 * len(here & well) >= 7 * len(here) else well
+        return here & well if here and 10 * len(here & well) >= 7 * len(here) and not self._doubtful() else well
+
+    def _doubtful(self) -> bool:
+        """Somebody in our zone fails again and again, so that the others may be asked too, from the next look on."""
+        return any(one.in_row > 1 and one.zone == self.zone for one in self.met.values()) if self.zone else False
 
 
 TestWhateverHappens = WhateverHappens.TestCase
@@ -278,12 +282,14 @@ TestWhateverHappens.settings = settings(max_examples=100, stateful_step_count=50
 # how long one takes
 
 
-def test_a_slower_answer_counts_at_once_and_faster_ones_little_by_little() -> None:
+def test_a_slower_answer_counts_half_as_much_again_at_once_and_faster_ones_little_by_little() -> None:
     standing = Standing(instance("a"), joined_at=0.0, now=0.0)
     standing.answered(1.0, 0.0)
     assert standing.latency(0.0) == 1.0
     standing.answered(0.1, 1.0)
     assert standing.latency(1.0) == pytest.approx(0.1 + 0.9 * exp(-0.1))
+    standing.answered(2.0, 2.0)
+    assert standing.latency(2.0) == pytest.approx(1.5 * (0.1 + 0.9 * exp(-0.1)))
     standing.answered(2.0, 2.0)
     assert standing.latency(2.0) == 2.0
 
@@ -332,7 +338,7 @@ def test_what_is_not_answered_never_makes_an_instance_look_faster(
     now += pause
     before = standing.latency(now)
     balancer.failed(standing, verdict, ran, now, 0.0)
-    assert standing.latency(now) >= max(before, ran)
+    assert standing.latency(now) >= min(max(before, ran), 1.5 * before)
 
 
 def test_what_was_only_throttled_has_not_failed() -> None:
@@ -372,14 +378,14 @@ def test_one_that_takes_ten_times_as_long_gets_far_less_than_its_share() -> None
 def test_one_that_fails_fast_attracts_nothing() -> None:
     random.seed(1)
     found = Traffic(among(members("abc"), share=0.0), lambda name, _: -0.001 if name == "a" else 0.05).bear(200, 30)
-    assert 0 < found["a"] <= 3
+    assert 0 < found["a"] <= 8  # of 6,000
 
 
 def test_one_that_failed_once_is_asked_again_within_a_minute_or_so() -> None:
     random.seed(1)
     balancer = among(members("abc"))
     traffic = Traffic(balancer, lambda name, now: -0.001 if name == "a" and now < 1 else 0.05)
-    assert traffic.bear(100, 20)["a"] <= 2
+    assert traffic.bear(100, 20)["a"] <= 6
     assert traffic.bear(100, 60)["a"] > 0
     assert traffic.bear(100, 60)["a"] > 0.2 * 6000
 
