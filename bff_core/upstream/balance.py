@@ -6,7 +6,7 @@ all, costs the same for ten as for a thousand, and gateways that know the same d
 
 import logging
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import accumulate
 from math import inf
 from random import random, sample
@@ -19,7 +19,7 @@ from bff_core.upstream.outlier import Outliers
 from bff_core.upstream.standing import Standing, State
 from bff_core.upstream.verdict import Verdict
 from bff_core.upstream_settings import EjectionSettings
-from bff_core.wire import Instance
+from bff_core.wire import Connections, Instance
 
 __all__ = ["Balancer"]
 
@@ -125,13 +125,17 @@ class Balancer:
         """It is one of them."""
         return instance in self._all
 
-    def facts(self, now: float) -> list[dict[str, Any]]:
+    def facts(
+        self, now: float, connections: Callable[[Instance], Connections | None] = lambda _: None
+    ) -> list[dict[str, Any]]:
         """How each instance does, for operators. Seconds, and numbers since it is known."""
         if now >= self._next_look:  # nobody has called since, and somebody may be back
             self._look(now)
         self._draining = [standing for standing in self._draining if standing.in_flight]
+        candidates = set(self._candidates)
         return [
-            _facts(standing, self._state(standing, now), now) for standing in (*self._all.values(), *self._draining)
+            _facts(standing, self._state(standing, candidates, now), connections(standing.instance), now)
+            for standing in (*self._all.values(), *self._draining)
         ]
 
     def _best_of_more(self, now: float, avoid: Standing | None) -> Standing:
@@ -219,18 +223,19 @@ class Balancer:
             other = place - 1 if place else 1
         return candidates[place], candidates[other]
 
-    def _state(self, standing: Standing, now: float) -> State:
+    def _state(self, standing: Standing, candidates: Set[Standing], now: float) -> State:
         if self._all.get(standing.instance) is not standing:
             return State.DRAINING
         if not standing.healthy:
             return State.UNHEALTHY
         if standing.back_at > now:
             return State.EJECTED
-        return State.IN_USE if standing in self._candidates else State.ELSEWHERE
+        return State.IN_USE if standing in candidates else State.ELSEWHERE
 
 
-def _facts(standing: Standing, state: State, now: float) -> dict[str, Any]:
+def _facts(standing: Standing, state: State, connections: Connections | None, now: float) -> dict[str, Any]:
     known = standing.answers + standing.failures
+    connected, sent_again = connections or (None, None)
     return {
         "address": str(standing.instance),
         "zone": standing.zone,
@@ -238,6 +243,8 @@ def _facts(standing: Standing, state: State, now: float) -> dict[str, Any]:
         "state": state.value,
         "latency": round(standing.latency(now), 4) if known else None,
         "in_flight": standing.in_flight,
+        "connections": connected,
+        "sent_again": sent_again,
         "calls": known,
         "failures": standing.failures,
         "ejections": standing.ejections,

@@ -171,6 +171,9 @@ class ScriptedWire:
         self.streams.append(stream)
         return stream
 
+    def connections(self, instance: Instance) -> None:
+        """See ``Wire.connections``."""
+
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``; nothing is kept open."""
         self.retired.append(instance)

@@ -698,6 +698,8 @@ def test_operators_see_how_each_does() -> None:
         "state": "ejected",
         "latency": round(5.0 / exp(1), 4),
         "in_flight": 3,
+        "connections": None,
+        "sent_again": None,
         "calls": 6,
         "failures": 5,
         "ejections": 1,

@@ -214,11 +214,12 @@ async def test_another_attempt_is_made_elsewhere_also_where_it_is_worse() -> Non
     wire = ScriptedWire(play=play)
     how = {"ejection": {"share": 0}, "circuit": {"enabled": False}, "retry": {"budget_floor": 100}}
     async with found(wire, "fast", "slow", **how) as (client, _, _):
+        ways = set()
         for _ in range(20):
             wire.attempts.clear()
             assert await client.book() == Book(id="pojos")
-            assert [name(attempt) for attempt in wire.attempts] in (["slow"], ["fast", "slow"])
-        assert len(wire.attempts) == 2
+            ways.add(tuple(name(attempt) for attempt in wire.attempts))
+        assert ("fast", "slow") in ways <= {("slow",), ("fast", "slow")}
 
 
 async def test_a_hedge_goes_elsewhere_also_where_it_takes_longer() -> None:

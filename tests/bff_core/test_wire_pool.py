@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from bff_core.errors import Busy, TimedOut, UpstreamError
-from bff_core.wire import Request
+from bff_core.wire import Connections, Request
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
 from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said, started
@@ -288,6 +288,22 @@ async def test_what_was_closed_while_it_was_idle_is_repeated_though_it_is_retire
         else:
             with suppress(UpstreamError):
                 await call
+
+
+async def test_connections_and_what_was_sent_again_are_counted_where_the_wire_can_tell() -> None:
+    async def closing_when_asked_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said(b"ok"))
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with RawServer(closing_when_asked_again) as server, open_wire() as wire:
+        seen = [wire.connections(server.instance)]
+        for _ in range(2):
+            with suppress(UpstreamError):  # on the other wire, which does not send again
+                await wire.send(server.instance, GET, until=after(5), max_body=10)
+            seen.append(wire.connections(server.instance))
+        expected = [Connections(0, 0), Connections(1, 0), Connections(1, 1)]
+        assert seen == (expected if Conforming.kind == "http1" else [None] * 3)
 
 
 async def test_closing_waits_for_what_is_under_way_at_what_is_retired() -> None:

@@ -19,6 +19,9 @@ async def test_instances_come_and_go_under_load_and_no_call_fails_and_nothing_is
 class Keeping(Http1Wire):
     """Keeps the connections of what is gone."""
 
+    def connections(self, instance: Instance) -> None:
+        """See ``Wire.connections``."""
+
     def retire(self, instance: Instance) -> None:
         pass
 
