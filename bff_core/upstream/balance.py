@@ -30,6 +30,7 @@ _STEP: Final = 0.1  # of a slow start, from one look at it to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
 _AVOIDED: Final = 2  # failures in a row; one alone is chance
+_MORE: Final = 4  # of how many one is chosen where two are not enough; a call is tried three times by default
 _PANIC: Final = 0.5  # of all that must be well, or all are asked
 _MARGIN: Final = 3.0  # times as much must one have to do as another, before weights do not count
 
@@ -53,8 +54,8 @@ class Balancer:
         self.panic = False
         """So few are well that all are asked."""
 
-    def pick(self, now: float, avoid: Standing | None = None) -> Standing:
-        """One for an attempt, and not ``avoid`` where there is another. Raises ``NoInstance``."""
+    def pick(self, now: float, tried: Sequence[Standing] = ()) -> Standing:
+        """One for an attempt, and none of those ``tried`` where there is another. Raises ``NoInstance``."""
         if now >= self._next_look:
             self._look(now)
         candidates = self._candidates
@@ -67,10 +68,10 @@ class Balancer:
                 place, next_place = int(random() * count), int(random() * (count - 1))  # noqa: S311  no secret
                 one, other = candidates[place], candidates[next_place + (next_place >= place)]
                 other_is_better = other.load(now) < one.load(now)
-            if one.in_row or other.in_row:
-                chosen = self._best_of_more(now, avoid)
+            if tried or one.in_row or other.in_row:
+                chosen = self._best_of_more(now, tried)
             else:
-                chosen = other if one is avoid or (other_is_better and other is not avoid) else one
+                chosen = other if other_is_better else one
         elif count:
             chosen = candidates[0]
         else:
@@ -138,10 +139,20 @@ class Balancer:
             for standing in (*self._all.values(), *self._draining)
         ]
 
-    def _best_of_more(self, now: float, avoid: Standing | None) -> Standing:
-        """The best of four, because who failed last is no choice, and of two that are bad the better one is bad too."""
-        drawn = sample(self._candidates, min(4, len(self._candidates)))
-        return min((standing for standing in drawn if standing is not avoid), key=lambda standing: standing.load(now))
+    def _best_of_more(self, now: float, tried: Sequence[Standing]) -> Standing:
+        """The best of four, because of two that are bad the better one is bad too.
+
+        None of those tried, or else not the last of them; and none that has just cost somebody much time.
+        """
+        drawn = sample(self._candidates, min(_MORE, len(self._candidates)))
+        if tried:
+            drawn = (
+                [standing for standing in drawn if standing not in tried]
+                or [standing for standing in drawn if standing is not tried[-1]]
+                or drawn
+            )
+        calm = [standing for standing in drawn if standing.calm_at <= now]
+        return min(calm or drawn, key=lambda standing: standing.burden(now))
 
     def _look(self, now: float) -> None:
         since = self._reviewed_at

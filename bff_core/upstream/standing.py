@@ -18,6 +18,7 @@ _DECAY: Final = -10.0  # seconds, below nothing because that is how it is used: 
 _LEAST: Final = 0.0001  # seconds on top, or what is in flight would not count where nothing is known
 _FAILED: Final = 5.0  # seconds: what failures in a row come to, or what fails fast would get all the calls
 _MORE: Final = 1.5  # times what is known of it: as slow can one answer make it, or the first failure
+_REST: Final = 2.0  # times as long as a failure took is it left alone: what hangs costs much, what refuses nothing
 _SURE: Final = 20  # failures in a row: beyond doubt, and 1.5 to the power of more is too much for a float some day
 
 
@@ -37,7 +38,18 @@ class Standing:
     """One instance. Moments are those of one clock, in seconds."""
 
     __slots__ = (
-        *("_at", "_latency", "answers", "back_at", "ejections", "failures", "healthy", "in_flight", "in_row"),
+        *(
+            "_at",
+            "_latency",
+            "answers",
+            "back_at",
+            "calm_at",
+            "ejections",
+            "failures",
+            "healthy",
+            "in_flight",
+            "in_row",
+        ),
         *("instance", "joined_at", "relative", "reviewed", "times", "weight", "zone"),
     )
 
@@ -55,6 +67,8 @@ class Standing:
         """Answers and failures as they were at the last review."""
         self.in_row = 0
         """Failures since the last answer."""
+        self.calm_at = -inf
+        """Until then it is no choice where there are others: its last failure has cost somebody that much time."""
         self.healthy = True
         """Its health checks pass; or there are none."""
         self.back_at = -inf
@@ -94,6 +108,7 @@ class Standing:
         """It failed, and asked for so many seconds, where it said so."""
         self.failures += 1
         self.in_row += 1
+        self.calm_at = now + _REST * ran
         self.throttled(ran, now, asked_for)
 
     def throttled(self, ran: float, now: float, asked_for: float | None) -> None:

@@ -167,7 +167,8 @@ class Upstream:
         while True:
             standing: Standing | None = None
             try:
-                standing = flight.last = self.balancer.pick(start, flight.last)
+                standing = self.balancer.pick(start, flight.tried)
+                flight.tried = (*flight.tried, standing)
                 instance = standing.instance
                 until = start + self._timeout
                 request = self._request(call, context, min(flight.until, until) - start)
