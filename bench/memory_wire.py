@@ -39,6 +39,9 @@ class MemoryWire:
         """See ``Wire.stream``; nobody streams here."""
         raise NotImplementedError
 
+    def connections(self, instance: Instance) -> None:
+        """See ``Wire.connections``."""
+
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``; nothing is kept open."""
 

@@ -131,6 +131,7 @@ def gateway(name: str, ports: Mapping[str, int], env: Mapping[str, str] | None =
     env = environment(name, listen, ports["admin"], ports) | dict(env or {})
     with process("-m", "bff_core.cli", "run", name, env=env, stdout=subprocess.DEVNULL):
         listens(listen)
+        listens(ports["admin"])
         yield f"http://127.0.0.1:{listen}"
 
 

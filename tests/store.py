@@ -77,15 +77,12 @@ def on_the_internet(service: str) -> dict[str, Any]:
 def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_internet) -> GatewaySettings:
     """A gateway's own settings, but for how its services are ``called``."""
     found = load(BFFS / name / "settings.toml")
-    upstreams = {
-        service: upstream.model_copy(update=placed(called(service))) for service, upstream in found.upstreams.items()
-    }
+    upstreams = {}
+    for service, upstream in found.upstreams.items():
+        changed = called(service)
+        places = tuple(Place.model_validate(place) for place in changed["instances"])
+        upstreams[service] = upstream.model_copy(update={**changed, "instances": places})
     return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
-
-
-def placed(called: dict[str, Any]) -> dict[str, Any]:
-    """The same, but with its instances as settings have them."""
-    return {**called, "instances": tuple(Place(url=url) for url in called["instances"])}
 
 
 def client(app: FastAPI) -> httpx.AsyncClient:

@@ -39,6 +39,7 @@ def _lines(settings: GatewaySettings) -> list[str]:
         f"answers within {duration(settings.deadline)} for {', '.join(settings.hosts)}",
         f"{workers}, each with at most {settings.connections} connections and {settings.in_flight} requests",
         f"drains for {duration(settings.drain)}",
+        *([f"asks instances in zone {settings.zone} first"] if settings.zone else []),
     ]
 
 

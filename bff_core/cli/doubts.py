@@ -1,12 +1,13 @@
 """Settings that are allowed and cannot be meant."""
 
 from collections.abc import Iterator, Mapping
-from math import inf
+from math import inf, sqrt
 from typing import Final
 
 from bff_core.cli.calls import Calls
-from bff_core.cli.figures import duration
+from bff_core.cli.figures import duration, share
 from bff_core.settings import GatewaySettings
+from bff_core.upstream.outlier import COMPARED, Outliers
 from bff_core.upstream_settings import UpstreamSettings
 from bff_core.wire import http1, httpx
 
@@ -19,14 +20,22 @@ Doubt = tuple[str, str]  # the key, and what is odd about it
 
 def doubts(settings: GatewaySettings, calls: Mapping[str, Calls]) -> list[str]:
     """One line each, with its key. ``calls`` are those that the gateway's service clients make, by upstream."""
-    return [
+    found = [
         f"upstreams.{name}.{key}: {why}"
         for name, upstream in settings.upstreams.items()
-        for key, why in _of(upstream, calls.get(name, _UNSEEN), settings.deadline)
+        for key, why in _of(upstream, calls.get(name, _UNSEEN), settings.deadline, settings.zone)
     ]
+    return [*(f"{key}: {why}" for key, why in _zone(settings)), *found]
 
 
-def _of(upstream: UpstreamSettings, calls: Calls, deadline: float) -> Iterator[Doubt]:
+def _zone(settings: GatewaySettings) -> Iterator[Doubt]:
+    upstreams = settings.upstreams.values()
+    named = [place.zone for upstream in upstreams for place in upstream.instances if place.zone]
+    if settings.zone and not named and all(upstream.discover is None for upstream in upstreams):
+        yield "zone", "is never read, because no instance says in which zone it is"
+
+
+def _of(upstream: UpstreamSettings, calls: Calls, deadline: float, zone: str) -> Iterator[Doubt]:
     hedges = upstream.hedge.enabled or calls.hedged
     if upstream.timeout >= deadline:
         timeout, whole = duration(upstream.timeout), duration(deadline)
@@ -35,6 +44,9 @@ def _of(upstream: UpstreamSettings, calls: Calls, deadline: float) -> Iterator[D
     yield from _budget(upstream, hedges=hedges)
     yield from _circuit(upstream)
     yield from _bulkhead(upstream)
+    yield from _instances(upstream, zone)
+    yield from _ejection(upstream)
+    yield from _check(upstream)
     if hedges:
         yield from _hedge(upstream, calls)
     elif "soonest" in upstream.hedge.model_fields_set:
@@ -105,8 +117,51 @@ def _connections(upstream: UpstreamSettings) -> tuple[float, str]:
     return http1.CONNECTIONS * count, "to its one instance" if count == 1 else f"to its {count} instances"
 
 
+def _instances(upstream: UpstreamSettings, zone: str) -> Iterator[Doubt]:
+    if not zone and any(place.zone for place in upstream.instances):
+        yield "instances", "zones are never read, because the gateway's own zone is not set"
+    if _alone(upstream) and "weight" in upstream.instances[0].model_fields_set:
+        yield "instances", "a weight is never read, because there is one instance"
+    if upstream.discover is None and "slow_start" in upstream.model_fields_set:
+        yield "slow_start", "is never read, because what is listed is there from the start, and nothing joins it"
+
+
+def _ejection(upstream: UpstreamSettings) -> Iterator[Doubt]:
+    ejection, count = upstream.ejection, len(upstream.instances)
+    told = ejection.model_fields_set
+    if _alone(upstream) or not ejection.share:
+        why = "there is one instance, which is never left alone" if _alone(upstream) else "ejection.share is 0"
+        for key in sorted(told if _alone(upstream) else told - {"share"}):
+            yield f"ejection.{key}", f"is never read, because {why}"
+        return
+    if ejection.rest > ejection.longest:
+        rest, longest = duration(ejection.rest), duration(ejection.longest)
+        yield "ejection.rest", f"{rest} is above ejection.longest, {longest}, which every rest is cut to"
+    if count and not Outliers(ejection).most(count):
+        yield "ejection.share", f"{share(ejection.share)} of {count} instances is none: nothing is ever left alone"
+    elif 0 < count < COMPARED:
+        for key in sorted(told & {"calls", "deviations"}):
+            yield f"ejection.{key}", f"is never read, because {count} instances are too few to compare"
+    elif count and ejection.deviations >= (most := sqrt(count - 1)):  # by arithmetic, if all others never fail
+        yield (
+            "ejection.deviations",
+            f"{ejection.deviations:g} is never reached: of {count}, none is more than {most:.3g} below the mean",
+        )
+
+
+def _check(upstream: UpstreamSettings) -> Iterator[Doubt]:
+    check = upstream.check
+    if check is None:
+        return
+    if _alone(upstream):
+        yield "check", "there is one instance, which gets the calls whether it is well or not"
+    if check.timeout > check.interval:
+        timeout, interval = duration(check.timeout), duration(check.interval)
+        yield "check.timeout", f"{timeout} is above check.interval, {interval}: who hangs is asked less often than that"
+
+
 def _hedge(upstream: UpstreamSettings, calls: Calls) -> Iterator[Doubt]:
-    if upstream.hedge.enabled and len(upstream.instances) == 1:
+    if upstream.hedge.enabled and _alone(upstream):
         yield "hedge.enabled", "there is one instance, so that the second attempt waits where the first one does"
     if upstream.hedge.enabled and calls.unsafe_alone:
         yield "hedge.enabled", "no call of its service client is safe, and no other is ever hedged"
@@ -115,3 +170,8 @@ def _hedge(upstream: UpstreamSettings, calls: Calls) -> Iterator[Doubt]:
         yield "hedge.soonest", f"{soonest} is not below the timeout of {timeout}: the first attempt is over by then"
     if upstream.bulkhead.limit == 1 and not upstream.bulkhead.adaptive:
         yield "bulkhead.limit", "1 leaves no room for a hedge beside the attempt that it is for"
+
+
+def _alone(upstream: UpstreamSettings) -> bool:
+    """It has one instance, and never another."""
+    return len(upstream.instances) == 1

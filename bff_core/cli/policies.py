@@ -6,7 +6,9 @@ from bff_core.cli.calls import Calls
 from bff_core.cli.figures import duration, mebibytes, share
 from bff_core.upstream_settings import (
     BulkheadSettings,
+    CheckSettings,
     CircuitSettings,
+    EjectionSettings,
     HedgeSettings,
     RetrySettings,
     UpstreamSettings,
@@ -23,6 +25,9 @@ def policies(upstream: UpstreamSettings, calls: Calls) -> list[tuple[str, str]]:
         ("timeout", f"{duration(upstream.timeout)} for an attempt; a reply of at most {mebibytes(upstream.max_reply)}"),
         ("bulkhead", _bulkhead(upstream.bulkhead)),
         ("circuit", _circuit(upstream.circuit)),
+        ("balance", _balance(upstream)),
+        ("ejection", _ejection(upstream.ejection)),
+        ("check", "off" if upstream.check is None else _check(upstream.check)),
         ("retry", _retry(upstream.retry)),
         ("hedge", _hedge(upstream.hedge, calls)),
         ("budget", _budget(upstream, calls)),
@@ -58,6 +63,30 @@ def _circuit(settings: CircuitSettings) -> str:
         f"opens when {share(settings.failures)} failed,{slow}of {settings.attempts} attempts or more in "
         f"{duration(settings.window)};\n"
         f"rests {duration(settings.rest)}, and closes after {settings.successes} good probes"
+    )
+
+
+def _balance(upstream: UpstreamSettings) -> str:
+    if len({place.weight for place in upstream.instances}) > 1:
+        return "the better of two instances that chance and weight choose"
+    joins = "" if upstream.instances else f";\nwhat joins works up to its share in {duration(upstream.slow_start)}"
+    return f"the better of two instances that chance chooses{joins}"
+
+
+def _ejection(settings: EjectionSettings) -> str:
+    if not settings.share:
+        return "off"
+    return (
+        f"after {settings.failures} failures in a row, or {settings.deviations:g} deviations below the\n"
+        f"success of all, of {settings.calls} calls; for {duration(settings.rest)} to {duration(settings.longest)};\n"
+        f"at most {share(settings.share)} of all instances, and never the last"
+    )
+
+
+def _check(settings: CheckSettings) -> str:
+    return (
+        f"GET {settings.path} every {duration(settings.interval)}, answered in {duration(settings.timeout)};\n"
+        f"unhealthy after {settings.unhealthy} failed, healthy after {settings.healthy} good"
     )
 
 

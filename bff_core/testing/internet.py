@@ -63,6 +63,9 @@ class SimulatedInternet:
         """See ``Wire.stream``; the body comes in one piece."""
         return _WholeStream(await self.send(instance, request, until=until, max_body=max_body))
 
+    def connections(self, instance: Instance) -> None:
+        """See ``Wire.connections``."""
+
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``; nothing is kept open."""
 

@@ -6,7 +6,7 @@ all, costs the same for ten as for a thousand, and gateways that know the same d
 
 import logging
 from bisect import bisect
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from itertools import accumulate
 from math import inf
 from random import random, sample
@@ -19,16 +19,18 @@ from bff_core.upstream.outlier import Outliers
 from bff_core.upstream.standing import Standing, State
 from bff_core.upstream.verdict import Verdict
 from bff_core.upstream_settings import EjectionSettings
-from bff_core.wire import Instance
+from bff_core.wire import Connections, Instance
 
 __all__ = ["Balancer"]
 
 _log = logging.getLogger("bff.upstream")
 
 _REVIEW: Final = 10.0  # seconds from one look at everyone's success rate to the next
-_STEP: Final = 1.0  # seconds from one step of a slow start to the next
+_STEP: Final = 0.1  # of a slow start, from one look at it to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
+_AVOIDED: Final = 2  # failures in a row; one alone is chance
+_MORE: Final = 4  # of how many one is chosen where two are not enough; a call is tried three times by default
 _PANIC: Final = 0.5  # of all that must be well, or all are asked
 _MARGIN: Final = 3.0  # times as much must one have to do as another, before weights do not count
 
@@ -47,29 +49,29 @@ class Balancer:
         self._candidates: list[Standing] = []
         self._shares: list[float] = []
         """Of the candidates, each with those before it; empty where all have the same."""
-        self._next_look = self._next_review = -inf
+        self._next_look = self._reviewed_at = -inf
         self._out = 0
         self.panic = False
         """So few are well that all are asked."""
 
-    def pick(self, now: float, avoid: Standing | None = None) -> Standing:
-        """One for an attempt, and not ``avoid`` where there is another. Raises ``NoInstance``."""
+    def pick(self, now: float, tried: Sequence[Standing] = ()) -> Standing:
+        """One for an attempt, and none of those ``tried`` where there is another. Raises ``NoInstance``."""
         if now >= self._next_look:
             self._look(now)
         candidates = self._candidates
         count = len(candidates)
         if count > 1:
             if self._shares:
-                (one, other), margin = self._by_weight(), _MARGIN
+                one, other = self._by_weight()
+                other_is_better = other.burden(now) * _MARGIN < one.load(now)
             else:
                 place, next_place = int(random() * count), int(random() * (count - 1))  # noqa: S311  no secret
-                one, other, margin = candidates[place], candidates[next_place + (next_place >= place)], 1.0
-            if one.in_row or other.in_row:
-                chosen = self._best_of_more(now, avoid)
-            elif one is avoid or (other is not avoid and other.load(now) * margin < one.load(now)):
-                chosen = other
+                one, other = candidates[place], candidates[next_place + (next_place >= place)]
+                other_is_better = other.load(now) < one.load(now)
+            if tried or one.in_row or other.in_row:
+                chosen = self._best_of_more(now, tried)
             else:
-                chosen = one
+                chosen = other if other_is_better else one
         elif count:
             chosen = candidates[0]
         else:
@@ -81,7 +83,11 @@ class Balancer:
         """What it was given was not answered; ``asked_for`` is the time that it asked for, in seconds."""
         if verdict.counts_as == "failure":
             standing.failed(ran, now, asked_for)
-            if self._outliers.has_failed(standing):
+            if standing.back_at > now:  # given before it was left alone: when it is back, that is over
+                standing.in_row = 0
+            elif self._outliers.has_failed(standing):
+                if now >= self._next_look:  # or who is back would count as left alone
+                    self._look(now)
                 self._eject(standing, now, f"{standing.in_row} failures in a row")
         elif verdict is Verdict.THROTTLED:
             standing.throttled(ran, now, asked_for)
@@ -116,27 +122,53 @@ class Balancer:
         """All that are known."""
         return tuple(self._all)
 
-    def facts(self, now: float) -> list[dict[str, Any]]:
+    def knows(self, instance: Instance) -> bool:
+        """It is one of them."""
+        return instance in self._all
+
+    def facts(
+        self, now: float, connections: Callable[[Instance], Connections | None] = lambda _: None
+    ) -> list[dict[str, Any]]:
         """How each instance does, for operators. Seconds, and numbers since it is known."""
+        if now >= self._next_look:  # nobody has called since, and somebody may be back
+            self._look(now)
         self._draining = [standing for standing in self._draining if standing.in_flight]
+        candidates = set(self._candidates)
         return [
-            _facts(standing, self._state(standing, now), now) for standing in (*self._all.values(), *self._draining)
+            _facts(standing, self._state(standing, candidates, now), connections(standing.instance), now)
+            for standing in (*self._all.values(), *self._draining)
         ]
 
-    def _best_of_more(self, now: float, avoid: Standing | None) -> Standing:
-        """The best of four, because who failed last is no choice, and of two that are bad the better one is bad too."""
-        drawn = sample(self._candidates, min(4, len(self._candidates)))
-        return min((standing for standing in drawn if standing is not avoid), key=lambda standing: standing.load(now))
+    def _best_of_more(self, now: float, tried: Sequence[Standing]) -> Standing:
+        """The best of four, because of two that are bad the better one is bad too.
+
+        None of those tried, or else not the last of them; and none that has just cost somebody much time.
+        """
+        drawn = sample(self._candidates, min(_MORE, len(self._candidates)))
+        if tried:
+            drawn = (
+                [standing for standing in drawn if standing not in tried]
+                or [standing for standing in drawn if standing is not tried[-1]]
+                or drawn
+            )
+        calm = [standing for standing in drawn if standing.calm_at <= now]
+        return min(calm or drawn, key=lambda standing: standing.burden(now))
 
     def _look(self, now: float) -> None:
-        if now >= self._next_review:
-            self._next_review = now + _REVIEW
-            everyone = list(self._all.values())
-            for standing in self._outliers.stand_out(everyone):
-                self._eject(standing, now, "it fails more often than the others")
-            for standing in everyone:
-                self._outliers.reviewed(standing, now)
-        self._sort(now)
+        since = self._reviewed_at
+        if now < since + _REVIEW:
+            self._sort(now)
+        else:
+            self._reviewed_at = now
+            self._sort(now)  # before the review, or who is back would count as left alone
+            self._review(since, now)
+
+    def _review(self, since: float, now: float) -> None:
+        everyone = list(self._all.values())
+        for standing in self._outliers.stand_out(everyone):
+            self._eject(standing, now, "it fails more often than the others")
+        for standing in everyone:
+            self._outliers.reviewed(standing, since, now)
 
     def _eject(self, standing: Standing, now: float, why: str) -> None:
         if standing.back_at > now or self._out >= self._outliers.most(len(self._all)):
@@ -156,8 +188,10 @@ class Balancer:
         self.panic = len(well) < _PANIC * len(everyone)
         self._candidates = everyone if self.panic else self._near(everyone, well)
         self._weigh(now)
-        warming = now + _STEP if self._slow_start and any(now < self._warm_at(found) for found in everyone) else inf
-        self._next_look = min(self._next_review, warming, *(out.back_at for out in everyone if out.back_at > now))
+        warming = now + _STEP * self._slow_start if any(now < self._warm_at(found) for found in everyone) else inf
+        self._next_look = min(
+            self._reviewed_at + _REVIEW, warming, *(out.back_at for out in everyone if out.back_at > now)
+        )
 
     def _weigh(self, now: float) -> None:
         weights = [self._weight(standing, now) for standing in self._candidates]
@@ -168,7 +202,9 @@ class Balancer:
     def _near(self, everyone: Sequence[Standing], well: list[Standing]) -> list[Standing]:
         here = sum(standing.zone == self._zone for standing in everyone) if self._zone else 0
         near = [standing for standing in well if standing.zone == self._zone] if here else []
-        return near if here and len(near) >= _ENOUGH * here else well
+        # who fails is avoided long before it is ejected, and is then one of those that do the work only by name
+        at_work = sum(standing.in_row < _AVOIDED for standing in near)
+        return near if here and at_work >= _ENOUGH * here else well
 
     def _weight(self, standing: Standing, now: float) -> float:
         if now >= self._warm_at(standing):
@@ -198,18 +234,19 @@ class Balancer:
             other = place - 1 if place else 1
         return candidates[place], candidates[other]
 
-    def _state(self, standing: Standing, now: float) -> State:
+    def _state(self, standing: Standing, candidates: Set[Standing], now: float) -> State:
         if self._all.get(standing.instance) is not standing:
             return State.DRAINING
         if not standing.healthy:
             return State.UNHEALTHY
         if standing.back_at > now:
             return State.EJECTED
-        return State.IN_USE if standing in self._candidates else State.ELSEWHERE
+        return State.IN_USE if standing in candidates else State.ELSEWHERE
 
 
-def _facts(standing: Standing, state: State, now: float) -> dict[str, Any]:
+def _facts(standing: Standing, state: State, connections: Connections | None, now: float) -> dict[str, Any]:
     known = standing.answers + standing.failures
+    connected, sent_again = connections or (None, None)
     return {
         "address": str(standing.instance),
         "zone": standing.zone,
@@ -217,6 +254,8 @@ def _facts(standing: Standing, state: State, now: float) -> dict[str, Any]:
         "state": state.value,
         "latency": round(standing.latency(now), 4) if known else None,
         "in_flight": standing.in_flight,
+        "connections": connected,
+        "sent_again": sent_again,
         "calls": known,
         "failures": standing.failures,
         "ejections": standing.ejections,

@@ -47,8 +47,8 @@ class Flight(Generic[T]):
     error: BaseException | None = None
     """What it failed with."""
     value: T
-    last: Any = None
-    """What the life remembers from one attempt to the next."""
+    tried: tuple[Any, ...] = ()
+    """What the life remembers of its attempts, in their order."""
     carrier: "Flight[Any] | None" = None
     """Another one, which brings what this one waits for, and is waited for as long."""
 

@@ -8,10 +8,13 @@ from typing import Final
 from bff_core.upstream.standing import Standing
 from bff_core.upstream_settings import EjectionSettings
 
-__all__ = ["Outliers"]
+__all__ = ["COMPARED", "Outliers"]
+
+COMPARED: Final = 5
+"""Instances with enough calls there must be, or their success rates are not compared."""
 
 _SPREAD: Final = 0.1  # of the rest, either way, so that what failed together does not come back together
-_WORTH: Final = 5  # instances with enough calls, before they are compared
+_FORGIVEN: Final = 10.0  # seconds for each time that it was left alone
 _NEAR: Final = 0.02  # below the mean: a success rate that is nobody's concern, however alike the others are
 
 
@@ -38,7 +41,7 @@ class Outliers:
             for standing, answers, calls in map(_latest, standings)
             if calls >= settings.calls
         ]
-        if len(rates) < _WORTH:
+        if len(rates) < COMPARED:
             return []
         mean = sum(rate for rate, _ in rates) / len(rates)
         deviation = sqrt(sum((rate - mean) ** 2 for rate, _ in rates) / len(rates))
@@ -60,11 +63,11 @@ class Outliers:
         standing.back_at = now + rest
         return rest
 
-    def reviewed(self, standing: Standing, now: float) -> None:
-        """Count anew, and forgive one time to who is not left alone."""
+    def reviewed(self, standing: Standing, since: float, now: float) -> None:
+        """Count anew, and forgive one time for every ten seconds since then in which it was not left alone."""
         standing.reviewed = (standing.answers, standing.failures)
-        if standing.times and standing.back_at <= now:
-            standing.times -= 1
+        well = max(0.0, now - max(since, standing.back_at))
+        standing.times -= round(min(well / _FORGIVEN, standing.times))
 
 
 def _latest(standing: Standing) -> tuple[Standing, int, int]:

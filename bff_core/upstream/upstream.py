@@ -129,7 +129,7 @@ class Upstream:
         """How it is called, and how that goes: for operators, and for telemetry to read. Seconds, and numbers."""
         now = asyncio.get_running_loop().time()
         return {
-            "instances": self.balancer.facts(now),
+            "instances": self.balancer.facts(now, self._wire.connections),
             "panic": self.balancer.panic,
             "source": {"of": str(self.settings.discover or "static"), **self._watch.facts()},
             "timeout": self.settings.timeout,
@@ -167,7 +167,8 @@ class Upstream:
         while True:
             standing: Standing | None = None
             try:
-                standing = flight.last = self.balancer.pick(start, flight.last)
+                standing = self.balancer.pick(start, flight.tried)
+                flight.tried = (*flight.tried, standing)
                 instance = standing.instance
                 until = start + self._timeout
                 request = self._request(call, context, min(flight.until, until) - start)

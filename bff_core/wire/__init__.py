@@ -1,5 +1,5 @@
 """Bytes to and from one instance of a service."""
 
-from bff_core.wire.contract import Instance, Reply, ReplyStream, Request, Wire, header
+from bff_core.wire.contract import Connections, Instance, Reply, ReplyStream, Request, Wire, header
 
-__all__ = ["Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]
+__all__ = ["Connections", "Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]

@@ -11,7 +11,17 @@ from urllib.parse import urlsplit
 
 from bff_core.wire.header_lines import NO_HEADERS
 
-__all__ = ["MAX_HEADERS", "MAX_HEADER_BLOCK", "Instance", "Reply", "ReplyStream", "Request", "Wire", "header"]
+__all__ = [
+    "MAX_HEADERS",
+    "MAX_HEADER_BLOCK",
+    "Connections",
+    "Instance",
+    "Reply",
+    "ReplyStream",
+    "Request",
+    "Wire",
+    "header",
+]
 
 MAX_HEADERS: Final = 100
 MAX_HEADER_BLOCK: Final = 32 * 1024  # bytes
@@ -76,6 +86,16 @@ class Reply:
     body: bytes
 
 
+class Connections(NamedTuple):
+    """Those to one instance."""
+
+    open: int
+    sent_again: int
+    """Requests that were sent once more, over a fresh connection, because the kept one had been closed before it saw
+    them; since the first one.
+    """
+
+
 class ReplyStream(Protocol):
     """What comes back, piece by piece. Whoever gets one closes it."""
 
@@ -111,6 +131,10 @@ class Wire(Protocol):
 
         The body has a moment of its own because it moves at the pace of whoever reads it. By default the same one.
         """
+        ...
+
+    def connections(self, instance: Instance) -> Connections | None:
+        """How it is connected, for operators; ``None`` where the wire cannot tell."""
         ...
 
     def retire(self, instance: Instance) -> None:

@@ -7,7 +7,7 @@ from typing import Final, TypeVar
 
 from bff_core.moments import Moments
 from bff_core.wire.connecting import connected
-from bff_core.wire.contract import Instance, Reply, ReplyStream, Request
+from bff_core.wire.contract import Connections, Instance, Reply, ReplyStream, Request
 from bff_core.wire.encoding import declared_length, encode, encode_head
 from bff_core.wire.http1_connection import Connection
 from bff_core.wire.http1_pool import InstancePool
@@ -94,6 +94,11 @@ class Http1Wire:
         promise = connection.ask(head, request.method == "HEAD", max_body)
         connection.upload(body, length)
         return await self._until(until, connection, promise)
+
+    def connections(self, instance: Instance) -> Connections | None:
+        """See ``Wire.connections``."""
+        pool = self._pools.get(instance)
+        return Connections(0, 0) if pool is None else pool.connections
 
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``. Where it comes back before that, it begins with new connections."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from bff_core.errors import Busy
-from bff_core.wire.contract import Instance, Reply
+from bff_core.wire.contract import Connections, Instance, Reply
 from bff_core.wire.encoding import fixed_lines
 from bff_core.wire.http1_connection import Connection
 from bff_core.wire.known_heads import KnownHeads
@@ -35,6 +35,12 @@ class InstancePool:
         self.empty = asyncio.Event()
         self.empty.set()
         self._closing = False
+        self._sent_again = 0
+
+    @property
+    def connections(self) -> Connections:
+        """See ``Wire.connections``."""
+        return Connections(len(self._all), self._sent_again)
 
     def take(self) -> Connection | None:
         """The connection used last, so that the others may grow old and go."""
@@ -82,6 +88,7 @@ class InstancePool:
 
     def repeat(self, promise: Promise[Any], encoded: bytes, head_only: bool, max_body: int, until: float) -> None:
         """See ``http1_connection.Pool``."""
+        self._sent_again += 1
         promise.follow(errand(self._send_again(self, encoded, head_only, max_body, until)))
 
     def close(self) -> None:

@@ -76,6 +76,9 @@ class HttpxWire:
         self._start(self._piecewise(stream, instance, request, until, max_body))
         await stream.opened(instance)
 
+    def connections(self, instance: Instance) -> None:
+        """See ``Wire.connections``."""
+
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``; httpx lets nobody end the connections of one, so that they end when they were idle for
         half a minute.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from bff_core.context import RequestContext, enter
+from bff_core.discovery import Source
 from bff_core.errors import GatewayError, TimedOut, Unreachable
 from bff_core.services.client import Answer, ServiceClient, in_bulk
 from bff_core.testing import VirtualTimeLoop
@@ -135,6 +136,7 @@ class ScriptedWire:
         self._play = play or self._next
         self.attempts: list[Attempt] = []
         self.streams: list[Stream] = []
+        self.retired: list[Instance] = []
 
     @property
     def under_way(self) -> list[Attempt]:
@@ -169,8 +171,12 @@ class ScriptedWire:
         self.streams.append(stream)
         return stream
 
+    def connections(self, instance: Instance) -> None:
+        """See ``Wire.connections``."""
+
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``; nothing is kept open."""
+        self.retired.append(instance)
 
     async def close(self) -> None:
         """Nothing is kept open."""
@@ -179,10 +185,13 @@ class ScriptedWire:
         return self._script.pop(0) if len(self._script) > 1 else self._script[0]
 
 
-def shop(wire: Any, *, client: type[Shop] = Shop, **settings: Any) -> tuple[Shop, Upstream]:
-    """A client of the shop, which has two instances, and its upstream."""
-    found = UpstreamSettings(**{"instances": ["http://a.test", "http://b.test"], **settings})
-    upstream = Upstream("shop", found, wire, agent="bff-test/1")
+def shop(
+    wire: Any, *, client: type[Shop] = Shop, source: Source | None = None, **settings: Any
+) -> tuple[Shop, Upstream]:
+    """A client of the shop, which has two instances, or those that ``source`` says, and its upstream."""
+    where = {"discover": "dns:http://shop.test"} if source else {"instances": ["http://a.test", "http://b.test"]}
+    found = UpstreamSettings(**{**where, **settings})
+    upstream = Upstream("shop", found, wire, agent="bff-test/1", source=source)
     return client(upstream), upstream
 
 

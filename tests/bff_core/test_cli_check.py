@@ -128,6 +128,9 @@ WRITING = Calls(unsafe_alone=True)
 HEDGED = Calls(hedged=True)
 NEVER_PAID = "0, with a retry.budget_floor of 0: "
 
+FIVE = 'instances = ["http://a.test", "http://b.test", "http://c.test", "http://d.test", "http://e.test"]'
+FOUND = 'instances = []\ndiscover = "dns:http://catalog.test"\n'
+
 DOUBTFUL = {
     "a timeout at the deadline": (
         'timeout = "2s"',
@@ -249,6 +252,71 @@ DOUBTFUL = {
         NOTHING,
         "hedge.soonest: is never read, because hedge.enabled is false and no call asks for a hedge",
     ),
+    "an ejection of the only instance": (
+        'instances = ["http://a.test"]\nejection.failures = 3',
+        NOTHING,
+        "ejection.failures: is never read, because there is one instance, which is never left alone",
+    ),
+    "a share of one instance": (
+        'instances = ["http://a.test"]\nejection.share = 0.0',
+        NOTHING,
+        "ejection.share: is never read, because there is one instance, which is never left alone",
+    ),
+    "an ejection of none": (
+        'ejection = { share = 0, rest = "1m" }',
+        NOTHING,
+        "ejection.rest: is never read, because ejection.share is 0",
+    ),
+    "a share that is none": (
+        "ejection.share = 0.4",
+        NOTHING,
+        "ejection.share: 40 % of 2 instances is none: nothing is ever left alone",
+    ),
+    "a rest above the longest": (
+        'ejection.rest = "10m"',
+        NOTHING,
+        "ejection.rest: 600 s is above ejection.longest, 300 s, which every rest is cut to",
+    ),
+    "calls of too few": (
+        "ejection.calls = 50",
+        NOTHING,
+        "ejection.calls: is never read, because 2 instances are too few to compare",
+    ),
+    "deviations of too few": (
+        "ejection.deviations = 1.5",
+        NOTHING,
+        "ejection.deviations: is never read, because 2 instances are too few to compare",
+    ),
+    "deviations that none reaches": (
+        f"{FIVE}\nejection.deviations = 3",
+        NOTHING,
+        "ejection.deviations: 3 is never reached: of 5, none is more than 2 below the mean",
+    ),
+    "a check that takes longer than its interval": (
+        'check = { path = "/health", interval = "1s", timeout = "2s" }',
+        NOTHING,
+        "check.timeout: 2 s is above check.interval, 1 s: who hangs is asked less often than that",
+    ),
+    "a check of the only instance": (
+        'instances = ["http://a.test"]\ncheck.path = "/health"',
+        NOTHING,
+        "check: there is one instance, which gets the calls whether it is well or not",
+    ),
+    "a slow start of what is listed": (
+        'slow_start = "1m"',
+        NOTHING,
+        "slow_start: is never read, because what is listed is there from the start, and nothing joins it",
+    ),
+    "a weight beside none": (
+        'instances = [{ url = "http://a.test", weight = 3 }]',
+        NOTHING,
+        "instances: a weight is never read, because there is one instance",
+    ),
+    "zones of a gateway that is in none": (
+        'instances = [{ url = "http://a.test", zone = "eu-1" }, "http://b.test"]',
+        NOTHING,
+        "instances: zones are never read, because the gateway's own zone is not set",
+    ),
     "no room for a hedge": (
         "hedge.enabled = true\nbulkhead.limit = 1",
         NOTHING,
@@ -262,6 +330,27 @@ def test_what_cannot_be_meant_is_one_line_with_its_key(below: str, calls: Calls,
     settings = loaded(below)
 
     assert doubts(settings, {"catalog": calls}) == [f"upstreams.catalog.{line}"]
+
+
+def test_a_zone_that_no_instance_is_in_is_doubted_unless_somebody_else_may_say_so(loaded: Loaded) -> None:
+    def doubted(below: str) -> list[str]:
+        return doubts(loaded(below).model_copy(update={"zone": "eu-1"}), {})
+
+    said = ["zone: is never read, because no instance says in which zone it is"]
+    assert doubted("") == said
+    assert doubted('instances = [{ url = "http://a.test", zone = "eu-1" }, "http://b.test"]') == []
+    assert doubted('instances = [{ url = "http://a.test", zone = "eu-2" }, "http://b.test"]') == []
+    assert doubted(FOUND) == []
+    assert doubted('[upstreams.stock]\ndiscover = "consul:stock"') == []
+
+
+def test_every_setting_of_an_ejection_of_the_only_instance_is_named(loaded: Loaded) -> None:
+    below = 'failures = 3\ncalls = 9\ndeviations = 1.5\nrest = "1s"\nlongest = "9s"\nshare = 0.3'
+    found = doubts(loaded(f'instances = ["http://a.test"]\n[upstreams.catalog.ejection]\n{below}'), {})
+
+    assert [line.split(": ")[0].rpartition(".")[2] for line in found] == [
+        *("calls", "deviations", "failures", "longest", "rest", "share"),
+    ]
 
 
 MEANT = {
@@ -281,6 +370,18 @@ MEANT = {
     "hedges": ('hedge = { enabled = true, soonest = "50ms" }', NOTHING),
     "hedges of one instance that its client asks for": ('instances = ["http://a.test"]\nhedge.soonest = "5ms"', HEDGED),
     "writing without hedges": ("", WRITING),
+    "one instance": ('instances = ["http://a.test"]', NOTHING),
+    "a weight of one of two": ('instances = [{ url = "http://a.test", weight = 3 }, "http://b.test"]', NOTHING),
+    "an ejection": ('ejection = { failures = 3, rest = "5m", longest = "5m", share = 1.0 }', NOTHING),
+    "no ejection": ("ejection.share = 0", NOTHING),
+    "a check of what is found": (f"{FOUND}check.path = '/health'", NOTHING),
+    "an ejection of as many as there are": (f"{FOUND}ejection = {{ calls = 20, deviations = 3 }}", NOTHING),
+    "an ejection of five": (f"{FIVE}\nejection = {{ calls = 20, deviations = 1.99, share = 0.2 }}", NOTHING),
+    "a check": ('check = { path = "/health", interval = "1s", timeout = "1s" }', NOTHING),
+    "everything of what is found": (
+        f"{FOUND}bulkhead.limit = 5000\nhedge.enabled = true\nslow_start = '1m'\nejection.share = 0.1",
+        NOTHING,
+    ),
 }
 
 
@@ -346,6 +447,10 @@ def test_the_policies_are_shown_as_they_come(loaded: Loaded, capsys: pytest.Capt
     assert "timeout 500 ms for an attempt; a reply of at most 8 MiB" in said
     assert "bulkhead 100 attempts at once" in said
     assert "circuit opens when 50 % failed, of 20 attempts or more in 10 s; rests 5 s, and closes after 3 good" in said
+    assert "balance the better of two instances that chance chooses ejection" in said
+    assert "ejection after 5 failures in a row, or 1.9 deviations below the success of all, of 100 calls;" in said
+    assert "100 calls; for 30 s to 300 s; at most 50 % of all instances, and never the last" in said
+    assert "check off" in said
     assert "retry 2 more, after pauses of up to 25 ms, 50 ms" in said
     assert "hedge off" in said
     assert "budget 10 % of the calls of 10 s, 10 at least, for retries and hedges" in said
@@ -384,16 +489,40 @@ def test_instances_that_are_looked_up_are_not_counted(loaded: Loaded, capsys: py
     assert "warning" not in said
 
 
+def test_how_instances_are_chosen_is_shown_as_it_is_set(loaded: Loaded, capsys: pytest.CaptureFixture[str]) -> None:
+    below = """
+        slow_start = "30s"
+        ejection = { failures = 3, calls = 20, deviations = 1.5, rest = "10s", longest = "1m", share = 0.25 }
+        check = { path = "/health", interval = "5s", timeout = "200ms", unhealthy = 2, healthy = 1 }
+    """
+    found = loaded(f"{FOUND}{below}").model_copy(update={"zone": "eu-1"})
+    said = shown(found, capsys, Catalog)
+
+    assert "drains for 5 s asks instances in zone eu-1 first" in said
+    assert "balance the better of two instances that chance chooses; what joins works up to its share in 30 s" in said
+    assert "ejection after 3 failures in a row, or 1.5 deviations below the success of all, of 20 calls;" in said
+    assert "20 calls; for 10 s to 60 s; at most 25 % of all instances, and never the last" in said
+    assert "check GET /health every 5 s, answered in 200 ms; unhealthy after 2 failed, healthy after 1 good" in said
+
+
+def test_weights_are_said_to_count(loaded: Loaded, capsys: pytest.CaptureFixture[str]) -> None:
+    said = shown(loaded('instances = [{ url = "http://a.test", weight = 3 }, "http://b.test"]'), capsys, Catalog)
+
+    assert "balance the better of two instances that chance and weight choose" in said
+
+
 def test_what_is_off_is_said_to_be(loaded: Loaded, capsys: pytest.CaptureFixture[str]) -> None:
-    said = shown(loaded("retry.attempts = 0\ncircuit.enabled = false"), capsys, Catalog)
+    said = shown(loaded("retry.attempts = 0\ncircuit.enabled = false\nejection.share = 0"), capsys, Catalog)
 
     assert "circuit off" in said
+    assert "ejection off" in said
     assert "retry off" in said
     assert "budget nothing to pay for" in said
 
 
 def test_upstreams_that_are_called_alike_share_a_table(loaded: Loaded, capsys: pytest.CaptureFixture[str]) -> None:
-    below = '[upstreams.stock]\ninstances = ["http://s.test"]\n[upstreams.far]\ninstances = ["https://f.test"]\n'
+    below = '[upstreams.stock]\ninstances = ["http://s.test", "http://t.test"]\n'
+    below += '[upstreams.far]\ninstances = ["https://f.test"]\n'
 
     class Stock(ServiceClient):
         service = "stock"

@@ -70,6 +70,8 @@ async def test_operators_see_each_service_and_how_it_does() -> None:
                         "state": "in use",
                         "latency": 5.0,
                         "in_flight": 0,
+                        "connections": None,
+                        "sent_again": None,
                         "calls": 3,
                         "failures": 3,
                         "ejections": 0,

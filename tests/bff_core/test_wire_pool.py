@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from bff_core.errors import Busy, TimedOut, UpstreamError
-from bff_core.wire import Request
+from bff_core.wire import Connections, Request
+from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
-from tests.bff_core.raw_server import Conforming, RawServer, after, open_wire, said, started
+from tests.bff_core.raw_server import Conforming, RawServer, Script, after, open_wire, said, started
 
 pytestmark = [pytest.mark.real_time, pytest.mark.usefixtures("each_wire")]
 
@@ -155,3 +156,211 @@ async def test_an_exchange_that_fails_after_its_caller_left_is_silent(caplog: py
     del call
     gc.collect()
     assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
+# an instance that is none any more
+
+
+async def gone(server: RawServer) -> None:
+    """Wait until no connection of it is open."""
+    async with asyncio.timeout(5):
+        while server.open:
+            await asyncio.sleep(0.001)
+
+
+def held_until(answer: asyncio.Event) -> Script:
+    """Each request is answered when that is set."""
+
+    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            await answer.wait()
+            writer.write(said(b"ok"))
+            await writer.drain()
+
+    return held
+
+
+async def test_retiring_what_was_never_called_is_nothing() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire() as wire:
+        wire.retire(server.instance)
+        assert (await wire.send(server.instance, GET, until=after(5), max_body=10)).body == b"ok"
+
+
+async def test_what_is_retired_may_come_back_at_once_and_again_and_again() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire() as wire:
+        for _ in range(5):
+            for _ in range(2):
+                assert (await wire.send(server.instance, GET, until=after(5), max_body=10)).body == b"ok"
+            wire.retire(server.instance)
+            wire.retire(server.instance)
+
+
+async def test_idle_connections_of_what_is_retired_end_now_and_those_of_others_stay() -> None:
+    async with (
+        RawServer(slightly_slow) as server,
+        RawServer(said(b"ok"), keeps_alive=True) as other,
+        open_wire() as wire,
+    ):
+        await bodies(wire, server)
+        await wire.send(other.instance, GET, until=after(5), max_body=10)
+        assert server.open > 1
+        wire.retire(server.instance)
+        if Conforming.kind == "http1":  # the other one waits until they were idle for long
+            await gone(server)
+        await wire.send(other.instance, GET, until=after(5), max_body=10)
+        assert (other.accepted, other.open) == (1, 1)
+
+
+async def test_what_is_under_way_when_it_is_retired_has_its_reply_and_then_its_connection_ends() -> None:
+    answer = asyncio.Event()
+    async with RawServer(held_until(answer)) as server, open_wire() as wire:
+        calls = [started(wire.send(server.instance, GET, until=after(5), max_body=10)) for _ in range(3)]
+        while server.open < 3:
+            await asyncio.sleep(0)
+        wire.retire(server.instance)
+        await asyncio.sleep(0.01)
+        assert server.open == 3
+        answer.set()
+        assert [(await call).body for call in calls] == [b"ok"] * 3
+        if Conforming.kind == "http1":
+            await gone(server)
+
+
+async def test_what_still_connects_when_it_is_retired_has_its_reply_and_then_its_connection_ends() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire() as wire:
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        await asyncio.sleep(0)
+        assert not server.accepted
+        wire.retire(server.instance)
+        assert (await call).body == b"ok"
+        if Conforming.kind == "http1":
+            await gone(server)
+
+
+async def test_whoever_gives_up_connecting_to_what_is_retired_leaves_no_connection() -> None:
+    async with RawServer(said(b"ok"), keeps_alive=True) as server, open_wire() as wire:
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        await asyncio.sleep(0)
+        wire.retire(server.instance)
+        call.cancel()
+        await asyncio.wait({call})
+        if Conforming.kind == "http1":
+            await asyncio.sleep(0.01)
+            await gone(server)
+
+
+async def test_a_body_that_is_being_read_when_it_is_retired_is_read_to_its_end() -> None:
+    more = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\none")
+        await more.wait()
+        writer.write(b"two")
+        await reader.read()
+
+    async with RawServer(slow) as server, open_wire() as wire:
+        stream = await wire.stream(server.instance, GET, until=after(5), max_body=10)
+        wire.retire(server.instance)
+        more.set()
+        assert b"".join([piece async for piece in stream]) == b"onetwo"
+        await stream.close()
+        if Conforming.kind == "http1":
+            await gone(server)
+
+
+async def test_what_was_closed_while_it_was_idle_is_repeated_though_it_is_retired_meanwhile() -> None:
+    async def closing_when_asked_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said(b"ok"))
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with RawServer(closing_when_asked_again) as server, open_wire() as wire:
+        await wire.send(server.instance, GET, until=after(5), max_body=10)
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        await asyncio.sleep(0)
+        wire.retire(server.instance)
+        if Conforming.kind == "http1":
+            assert (await call).body == b"ok"
+            assert server.accepted == 2
+            await gone(server)
+        else:
+            with suppress(UpstreamError):
+                await call
+
+
+async def test_connections_and_what_was_sent_again_are_counted_where_the_wire_can_tell() -> None:
+    async def closing_when_asked_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(said(b"ok"))
+        await reader.readuntil(b"\r\n\r\n")
+
+    async with RawServer(closing_when_asked_again) as server, open_wire() as wire:
+        seen = [wire.connections(server.instance)]
+        for _ in range(2):
+            with suppress(UpstreamError):  # on the other wire, which does not send again
+                await wire.send(server.instance, GET, until=after(5), max_body=10)
+            seen.append(wire.connections(server.instance))
+        expected = [Connections(0, 0), Connections(1, 0), Connections(1, 1)]
+        assert seen == (expected if Conforming.kind == "http1" else [None] * 3)
+
+
+async def test_closing_waits_for_what_is_under_way_at_what_is_retired() -> None:
+    answer = asyncio.Event()
+    async with RawServer(held_until(answer)) as server, open_wire() as wire:
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        while not server.open:
+            await asyncio.sleep(0)
+        wire.retire(server.instance)
+        wire.retire(server.instance)  # which is nothing new
+        closing = asyncio.create_task(wire.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        answer.set()
+        assert (await call).body == b"ok"
+        await closing
+
+
+async def test_nothing_is_kept_of_what_is_retired_once_nothing_is_under_way() -> None:
+    answer = asyncio.Event()
+    async with RawServer(held_until(answer)) as server, RawServer(said(b"ok"), keeps_alive=True) as other:
+        wire = Http1Wire()
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        while not server.open:
+            await asyncio.sleep(0)
+        wire.retire(server.instance)
+        for _ in range(10):
+            await wire.send(other.instance, GET, until=after(5), max_body=10)
+            wire.retire(other.instance)
+        assert [pool.instance for pool in wire._retired] == [server.instance]
+        closing = asyncio.create_task(wire.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        answer.set()
+        await call
+        await closing
+        wire.retire(other.instance)
+        await wire.send(other.instance, GET, until=after(5), max_body=10)
+        wire.retire(other.instance)
+        assert not wire._retired
+
+
+async def test_what_comes_back_has_room_of_its_own() -> None:
+    asked, answer = asyncio.Event(), asyncio.Event()
+
+    async def held(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await answer.wait()
+        writer.write(said(b"ok"))
+
+    async with RawServer(held) as server, open_wire(connections=1) as wire:
+        call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
+        await asked.wait()
+        wire.retire(server.instance)
+        server.script = said(b"new")
+        if Conforming.kind == "http1":  # of the other one it is the room of all
+            assert (await wire.send(server.instance, GET, until=after(5), max_body=10)).body == b"new"
+        answer.set()
+        assert (await call).body == b"ok"

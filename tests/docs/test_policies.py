@@ -83,7 +83,7 @@ def test_what_is_shown_as_settings_can_be_set_and_is_not_doubted(file: str, snip
     if "deadline" not in shown:
         lines.append('deadline = "2s"')
     for name, upstream in shown["upstreams"].items():
-        if "instances" not in upstream:
+        if not upstream.keys() & {"instances", "discover"}:
             lines.append(f"upstreams.{name}.instances = {INSTANCES}")
     written = tmp_path / "settings.toml"
     written.write_text(merged(lines, snippet))

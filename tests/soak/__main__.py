@@ -7,25 +7,27 @@ import typer
 import uvloop
 
 from bff_core.server.collector import tune
+from tests.soak.instances import Changes, change
 from tests.soak.wire.caller import Unexpected
 from tests.soak.wire.soak import Left, Plan, Result, Round, soak
 
 Calls = Annotated[int, typer.Option(min=1000, help="Of which each is a little different.")]
 Seed = Annotated[int | None, typer.Option(help="What calls are drawn from; another one each time by default.")]
 Callers = Annotated[int, typer.Option(min=1, help="At a time; four times as many in every tenth round.")]
+Changing = Annotated[float, typer.Option(min=0.1, help="Seconds in which instances come and go, behind that.")]
 
 
-def main(calls: Calls = 1_000_000, seed: Seed = None, callers: Callers = 100) -> None:
-    """Soak the http1 wire, and tell."""
+def main(calls: Calls = 1_000_000, seed: Seed = None, callers: Callers = 100, changing: Changing = 10.0) -> None:
+    """Soak the http1 wire, then an upstream whose instances come and go, and tell."""
     plan = Plan(SystemRandom().randrange(10**9) if seed is None else seed, calls, callers=callers)
     typer.echo(f"soak of the http1 wire, seed {plan.seed}: {calls:,} calls by {callers} callers")
     tune()  # as `bff run` does
     try:
-        result = uvloop.run(soak(plan, _tell))
+        _tell_all(uvloop.run(soak(plan, _tell)))
+        _tell_changes(uvloop.run(change(plan.seed, changing)))
     except (Unexpected, Left) as failed:
         typer.echo(f"seed {plan.seed}: {failed}", err=True)
         raise typer.Exit(1) from failed
-    _tell_all(result)
 
 
 def _tell(done: Round) -> None:
@@ -40,6 +42,13 @@ def _tell_all(result: Result) -> None:
     typer.echo(f"{result.asked:11,} requests over {result.accepted:,} connections")
     for when, memory in {"after the warm-up": result.warm, "at the end": result.final}.items():
         typer.echo(f"{_mebibytes(memory.resident)} in {memory.blocks:,} blocks {when}")
+
+
+def _tell_changes(result: Changes) -> None:
+    typer.echo(f"{result.changes:11,} changes of instances, and none of {result.calls:,} calls failed")
+    typer.echo(
+        f"{result.accepted:11,} connections; {result.final.blocks - result.warm.blocks:,} blocks more at the end"
+    )
 
 
 def _mebibytes(number: int) -> str:
