@@ -15,6 +15,7 @@ from demo.identity import PORT as IDENTITY_PORT
 from demo.identity.app import ACCESS_LIFETIME, create_identity
 from demo.identity.clients import OURS, load
 from demo.instances import Instance, instances, port
+from demo.relay import EVERYONE, Relays, Trust
 from demo.server import listen, serve
 from demo.services import SERVICES
 from demo.shop import PRODUCTS, SEED
@@ -46,6 +47,15 @@ def main(
     data: Annotated[Path, typer.Option(help="Where the databases live.")] = Path(".demo"),
     seed: Annotated[int, typer.Option(help="Another seed, another store.")] = SEED,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log each request as a line of JSON.")] = False,
+    relay_jwks: Annotated[
+        str,
+        typer.Option(
+            metavar="[ISSUER=]URL[,...]",
+            envvar="DEMO_RELAY_JWKS",
+            help="Keys of the gateways that orders believes, and nobody else then. Default: everyone.",
+            show_default=False,
+        ),
+    ] = "",
     issuer: Annotated[
         str | None, typer.Option(help="What identity calls itself in tokens. Default: where it listens.")
     ] = None,
@@ -61,7 +71,8 @@ def main(
     prepare(data, products, seed, services=stored)
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-    apps = {one: create_service(one.service, data, number=one.number) for one in listeners}
+    trust = _trust(relay_jwks)
+    apps = {one: create_service(one.service, data, number=one.number, trust=trust) for one in listeners}
     if IDENTITY in names:
         one = Instance(IDENTITY)
         listeners[one] = _listen(one, host, _after(stored, first))
@@ -77,6 +88,13 @@ def _identity(data: Path, clients: Path, issuer: str, access_lifetime: int) -> S
         return create_identity(data, load(clients), issuer=issuer, access_lifetime=access_lifetime)
     except ValueError as error:
         _stop(str(error))
+
+
+def _trust(places: str) -> Trust:
+    try:
+        return Relays(places.split(",")) if places else EVERYONE
+    except ValueError as error:
+        _stop(f"--relay-jwks: {error}")
 
 
 def _after(stored: list[str], first: int | None) -> int:
