@@ -126,6 +126,7 @@ async def test_a_client_that_is_gone_is_one_line_in_the_log(tmp_path):
     ("words", "reason"),
     [
         (["--issuer", "http://a/b"], "'http://a/b' is no issuer; write it like http://127.0.0.1:7008"),
+        (["--relay-jwks", "x"], "--relay-jwks: 'x' is no place for keys; write it like web=http://127.0.0.1:9000/jwks"),
         (["--clients", "nowhere.toml"], "nowhere.toml: No such file or directory"),
         (
             ["--instances", "identity=2"],
@@ -138,6 +139,16 @@ def test_what_makes_no_sense_is_one_clear_line_and_exit_code_1(tmp_path, words, 
     run = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (run.returncode, run.stdout) == (1, "")
     assert re.fullmatch(f"demo: {reason}\n", run.stderr)
+
+
+def test_orders_is_told_whom_to_trust_by_an_option_or_by_the_environment(tmp_path):
+    words = ("-m", "demo", "orders", "--port", "0", "--data", str(tmp_path))
+    place = "web=http://127.0.0.1:1/jwks,http://127.0.0.1:2/jwks"
+    for more, env in ((("--relay-jwks", place), {}), ((), {"DEMO_RELAY_JWKS": place})):
+        with process(*words, *more, env=env) as child:
+            address = child.stdout.readline().split()[1]
+            path = "/customers/alice/purchases?product_id=pojos-in-action"
+            assert httpx.get(f"{address}{path}").json()["error"] == "unauthenticated"
 
 
 def test_beside_the_store_there_is_one_provider_however_many_instances_there_are(tmp_path):

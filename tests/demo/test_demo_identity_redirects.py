@@ -3,7 +3,8 @@
 import pytest
 
 from demo.identity.app import ISSUER
-from tests.identity import ACME, APP, ASKED, PASSWORDS, returned, without
+from demo.identity.clients import load
+from tests.identity import ACME, APP, ASKED, PASSWORDS, Identity, returned, without
 
 LOOPBACK = "http://127.0.0.1/callback"
 
@@ -85,6 +86,8 @@ async def test_an_app_on_this_machine_may_listen_on_any_port(identity, uri):
         "http://localhost:49152/callback",
         "https://127.0.0.1:49152/callback",
         "http://127.0.0.1:49152\n/callback",
+        "http://127.0.0.1:49152/callback\n",
+        "http://127.0.0.1:49152/callback evil",
         "org.example.bookshop://callback",
         "org.example.evil:/callback",
     ],
@@ -92,6 +95,13 @@ async def test_an_app_on_this_machine_may_listen_on_any_port(identity, uri):
 async def test_and_on_nothing_else(identity, uri):
     reply = await identity.browser().open(APP | {"redirect_uri": uri})
     assert (reply.status_code, reply.headers.get("location")) == (400, None)
+
+
+async def test_a_server_has_its_port_and_no_other(keys):
+    web = load()["web"].model_copy(update={"redirect_uris": (LOOPBACK,)})
+    identity = Identity(keys, {"web": web})
+    for uri, status in ((LOOPBACK, 200), ("http://127.0.0.1:49152/callback", 400)):
+        assert (await identity.browser().open(ASKED | {"redirect_uri": uri})).status_code == status
 
 
 @pytest.mark.parametrize("state", ["a b+c%20&d=e#f?g/h", "åß☃", '"><script>', "x" * 2000, "code=evil&iss=evil"])

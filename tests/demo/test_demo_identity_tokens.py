@@ -155,6 +155,13 @@ async def test_a_code_is_worth_nothing_to_who_does_not_know_what_it_is_bound_to(
     assert await refused(await identity.redeem(await identity.browser().code(), **wrong)) == error
 
 
+@pytest.mark.parametrize("verifier", ["too-short", "x" * 129, "x" * 42 + "="])
+async def test_a_verifier_that_is_none_will_not_do_even_where_it_fits(identity, verifier):
+    challenge = urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+    code = await identity.browser().code(asked=ASKED | {"code_challenge": challenge})
+    assert await refused(await identity.redeem(code, code_verifier=verifier)) == "invalid_grant"
+
+
 async def test_a_code_is_spent_by_the_first_wrong_verifier(identity):
     code = await identity.browser().code()
     assert await refused(await identity.redeem(code, code_verifier="x" * 43)) == "invalid_grant"
