@@ -8,18 +8,25 @@ from typing import Annotated, NoReturn
 import typer
 
 from demo.access_log import AccessLog
-from demo.app import create_service
+from demo.app import ServiceApp, create_service
 from demo.database import prepare
+from demo.identity import NAME as IDENTITY
+from demo.identity import PORT as IDENTITY_PORT
+from demo.identity.app import ACCESS_LIFETIME, create_identity
+from demo.identity.clients import OURS, load
 from demo.instances import Instance, instances, port
+from demo.relay import EVERYONE, Relays, Trust
 from demo.server import listen, serve
 from demo.services import SERVICES
 from demo.shop import PRODUCTS, SEED
 
+ALL = (*SERVICES, IDENTITY)
 LAST_PORT = 65_535
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  where one may listen, and nobody can be found
 
 
 def main(
-    services: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(SERVICES)}. All of them.")] = None,
+    services: Annotated[list[str] | None, typer.Argument(help=f"Any of: {', '.join(ALL)}. All of them.")] = None,
     *,
     wanted: Annotated[
         list[str] | None,
@@ -33,30 +40,74 @@ def main(
     first: Annotated[
         int | None,
         typer.Option(
-            "--port", help="Port of the first service; the others follow. 0: free ones. Default: 7001 to 7007.", min=0
+            "--port", help="Port of the first service; the others follow. 0: free ones. Default: 7001 to 7008.", min=0
         ),
     ] = None,
     products: Annotated[int, typer.Option(help="Size of the catalogue.", min=0, max=1_000_000)] = PRODUCTS,
     data: Annotated[Path, typer.Option(help="Where the databases live.")] = Path(".demo"),
     seed: Annotated[int, typer.Option(help="Another seed, another store.")] = SEED,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log each request as a line of JSON.")] = False,
+    relay_jwks: Annotated[
+        str,
+        typer.Option(
+            metavar="[ISSUER=]URL[,...]",
+            envvar="DEMO_RELAY_JWKS",
+            help="Keys of the gateways that orders believes, and nobody else then. Default: everyone.",
+            show_default=False,
+        ),
+    ] = "",
+    issuer: Annotated[
+        str | None, typer.Option(help="What identity calls itself in tokens. Default: where it listens.")
+    ] = None,
+    clients: Annotated[Path, typer.Option(help="The clients of identity, in TOML.", show_default=False)] = OURS,
+    access_token_lifetime: Annotated[
+        int, typer.Option(help="Of access and ID tokens, in seconds.", min=1, max=86_400)
+    ] = ACCESS_LIFETIME,
 ) -> None:
     """Run the store behind the gateways: real services with real databases, one port each."""
-    names = _known(services or list(SERVICES))
-    listeners = {one: _listen(one, host, port(one, names, first)) for one in _chosen(names, wanted or [])}
-    prepare(data, products, seed, services=names)
+    names = _known(services or list(ALL))
+    stored = [name for name in names if name != IDENTITY]
+    listeners = {one: _listen(one, host, port(one, stored, first)) for one in _chosen(stored, wanted or [])}
+    prepare(data, products, seed, services=stored)
     if verbose:
         logging.basicConfig(level=logging.INFO, format="%(message)s")
-    apps = {one: create_service(one.service, data, number=one.number) for one in listeners}
+    trust = _trust(relay_jwks)
+    apps = {one: create_service(one.service, data, number=one.number, trust=trust) for one in listeners}
+    if IDENTITY in names:
+        one = Instance(IDENTITY)
+        listeners[one] = _listen(one, host, _after(stored, first))
+        url = issuer or f"http://{_reached(listeners[one])}"
+        apps[one] = _identity(data, clients, url, access_token_lifetime)
     for one, listener in listeners.items():
         typer.echo(f"{one!s:<16} http://{_address(listener)}")  # echo flushes
     serve({listeners[one]: AccessLog(one, app) if verbose else app for one, app in apps.items()})
 
 
+def _identity(data: Path, clients: Path, issuer: str, access_lifetime: int) -> ServiceApp:
+    try:
+        return create_identity(data, load(clients), issuer=issuer, access_lifetime=access_lifetime)
+    except ValueError as error:
+        _stop(str(error))
+
+
+def _trust(places: str) -> Trust:
+    try:
+        return Relays(places.split(",")) if places else EVERYONE
+    except ValueError as error:
+        _stop(f"--relay-jwks: {error}")
+
+
+def _after(stored: list[str], first: int | None) -> int:
+    """The port of the identity provider, which comes after the services."""
+    if first is None:
+        return IDENTITY_PORT
+    return first and first + len(stored)
+
+
 def _known(names: list[str]) -> list[str]:
     for name in names:
-        if name not in SERVICES:
-            _stop(f"there is no service {name!r}; there are {', '.join(SERVICES)}")
+        if name not in ALL:
+            _stop(f"there is no service {name!r}; there are {', '.join(ALL)}")
     return list(dict.fromkeys(names))
 
 
@@ -80,6 +131,12 @@ def _listen(instance: Instance, host: str, port: int) -> socket.socket:
 def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _reached(listener: socket.socket) -> str:
+    """Where a browser on this machine finds it."""
+    host, port = listener.getsockname()[:2]
+    return f"127.0.0.1:{port}" if host in EVERYWHERE else _address(listener)
 
 
 def _stop(reason: str) -> NoReturn:

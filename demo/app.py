@@ -12,6 +12,7 @@ from demo.connection import database, read_only
 from demo.errors import answer_errors
 from demo.fault import FaultSwitch
 from demo.instances import Instance
+from demo.relay import EVERYONE, Trust
 from demo.services import SERVICES
 
 
@@ -37,16 +38,24 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def create_service(name: str, folder: Path, *, number: int = 1, today: Callable[[], date] = _today) -> ServiceApp:
+def create_service(
+    name: str,
+    folder: Path,
+    *,
+    number: int = 1,
+    today: Callable[[], date] = _today,
+    trust: Trust = EVERYONE,
+) -> ServiceApp:
     """The service of this name on its database in `folder`, which `demo.database.prepare` must have made.
 
     Nothing runs before the first request, so it can be mounted without a lifespan. `number` tells its instances
-    apart, whose faults are their own. `today` is where delivery estimates count from.
+    apart, whose faults are their own. `today` is where delivery estimates count from. `trust` says who may see what is
+    private to a customer.
     """
     app = ServiceApp(Instance(name, number))
     app.state.connection = connection = read_only(database(folder, name))
     finalize(app, connection.close)  # and not in a lifespan, because an app may be mounted without one
-    app.state.today = today
+    app.state.today, app.state.trust = today, trust
     answer_errors(app)
     app.include_router(SERVICES[name].router)
 

@@ -22,7 +22,7 @@ def prepare(
     """
     folder.mkdir(parents=True, exist_ok=True)
     fingerprint = f"{_sources()}:{products}:{seed}"
-    with _alone(folder):
+    with alone(folder):
         stale = [name for name in services if _made_from(database(folder, name)) != fingerprint]
         if stale:
             shop = open_shop(products, seed)
@@ -62,7 +62,8 @@ def _sources() -> str:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
+    """Wait until nobody else is in here with this folder."""
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -11,9 +11,9 @@ from starlette.exceptions import HTTPException
 class StoreError(Exception):
     """A refusal with a status, a short code for programs and a detail for people."""
 
-    def __init__(self, status: int, code: str, detail: str) -> None:
+    def __init__(self, status: int, code: str, detail: str, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
-        self.status, self.code, self.detail = status, code, detail
+        self.status, self.code, self.detail, self.headers = status, code, detail, headers
 
 
 def unknown(what: str, name: str) -> StoreError:
@@ -31,7 +31,7 @@ def answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(StoreError)
     async def refused(_: Request, error: StoreError) -> JSONResponse:
-        return _answer(error.status, error.code, error.detail)
+        return _answer(error.status, error.code, error.detail, error.headers)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:

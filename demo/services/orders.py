@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Depends, Response
 
 from demo.answers import answer
 from demo.connection import Database
 from demo.errors import unknown
 from demo.money import charming, money, worth
+from demo.relay import only_own
 from demo.shop import EPOCH, Shop
 
 SCHEMA = """
@@ -53,7 +54,7 @@ def _order(order_id: str, product_id: str, customer: str, shop: Shop, chance: Ra
     return order_id, customer, product_id, f"{ordered_at:%Y-%m-%dT%H:%M:%SZ}", quantity, paid, "USD", form
 
 
-@router.get("/customers/{customer_id}/purchases")
+@router.get("/customers/{customer_id}/purchases", dependencies=[Depends(only_own)])
 async def purchases(customer_id: str, product_id: str, db: Database) -> Response:
     """When this customer bought this product, newest first."""
     if db.execute("SELECT 1 FROM customers WHERE id = ?", (customer_id,)).fetchone() is None:

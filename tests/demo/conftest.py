@@ -9,6 +9,7 @@ import pytest
 
 from demo.app import create_service
 from demo.database import prepare
+from tests.identity import Identity
 
 Visit = Callable[[str], httpx.AsyncClient]
 
@@ -29,3 +30,17 @@ def visit(store) -> Visit:
         return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=f"http://{name}")
 
     return client
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory) -> Path:
+    """A folder in which a provider finds keys, because an RSA key takes long to make."""
+    folder = tmp_path_factory.mktemp("identity")
+    Identity(folder)
+    return folder
+
+
+@pytest.fixture
+def identity(keys) -> Identity:
+    """A provider that nobody has come to yet."""
+    return Identity(keys)

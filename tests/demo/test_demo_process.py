@@ -12,20 +12,22 @@ from contextlib import ExitStack, contextmanager
 import httpx
 import pytest
 
-from demo.database import _alone
+from demo.database import alone
 from demo.services import SERVICES
 from tests.processes import ask, free_ports, listens, process
 
 pytestmark = pytest.mark.real
 
+ALL = (*SERVICES, "identity")
+
 
 @contextmanager
 def _started(*arguments, lines: int = 0) -> Iterator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    """The store, and the addresses on its first ``lines``: by default one for each service."""
+    """The store, and the addresses on its first ``lines``: by default one for each service and for identity."""
     command = [sys.executable, "-m", "demo", *map(str, arguments)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            names = [argument for argument in arguments if argument in SERVICES] or list(SERVICES)
+            names = [argument for argument in arguments if argument in ALL] or list(ALL)
             said = [process.stdout.readline() for _ in range(lines or len(names))]
             yield process, dict(line.split() for line in said)
         finally:
@@ -34,7 +36,7 @@ def _started(*arguments, lines: int = 0) -> Iterator[tuple[subprocess.Popen[str]
 
 def test_one_process_hosts_all_services_until_it_is_told_to_stop(tmp_path):
     with _started("--port", 0, "--data", tmp_path) as (process, addresses), httpx.Client() as client:
-        assert list(addresses) == list(SERVICES)
+        assert list(addresses) == list(ALL)
         for name, address in addresses.items():
             reply = client.get(f"{address}/health")
             assert reply.json() == {"status": "ok", "service": name}
@@ -122,7 +124,7 @@ def test_each_instance_has_a_line_a_port_and_a_fault_of_its_own(tmp_path):
 def test_stores_that_start_at_the_same_moment_share_a_folder(tmp_path):
     ports = free_ports(4)
     with ExitStack() as stack:
-        with _alone(tmp_path):  # so that all have come as far before the first goes on
+        with alone(tmp_path):  # so that all have come as far before the first goes on
             for port in ports:
                 words = ("-m", "demo", "catalog", "--port", str(port), "--data", str(tmp_path), "--products", "10000")
                 stack.enter_context(process(*words))

@@ -36,7 +36,7 @@ def dev(folder: Path, first_port: int, command: str) -> Iterator[tuple[Popen[str
 
 
 def test_it_says_where_to_look_and_ends_all_it_started(tmp_path: Path, databases: Path) -> None:
-    first = 18_000 + free_ports(1)[0] % 10_000  # seven in a row and one above, most likely free
+    first = 18_000 + free_ports(1)[0] % 10_000  # eight in a row and one above, most likely free
     command = f"{{python}} -m demo --port {first} --data {databases} --instances reviews=2"
     with dev(tmp_path, first, command) as (child, ports):
         said = []

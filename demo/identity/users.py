@@ -1,0 +1,30 @@
+"""Who can log in. The orders service knows them as customers."""
+
+from dataclasses import dataclass
+from hmac import compare_digest
+
+
+@dataclass(frozen=True)
+class User:
+    """`password` is no secret: the login page shows it, because this is a demo."""
+
+    id: str
+    name: str
+    password: str
+
+    @property
+    def email(self) -> str:
+        """An address that leads nowhere."""
+        return f"{self.id}@example.org"
+
+
+USERS = {
+    user.id: user
+    for user in (User("alice", "Alice Archer", "alice-reads-books"), User("bob", "Bob Binder", "bob-reads-too"))
+}
+
+
+def known(name: str, password: str) -> User | None:
+    """The user of this name, if the password is right."""
+    user = USERS.get(name)
+    return user if user is not None and compare_digest(user.password.encode(), password.encode()) else None
