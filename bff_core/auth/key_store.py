@@ -1,0 +1,186 @@
+"""Where API keys are kept: SQLite or PostgreSQL, by the same statements.
+
+Every visit has a time limit, and may be cancelled at any moment: the connection that it was made on is then closed,
+never used again.
+"""
+
+import asyncio
+import hashlib
+import sqlite3
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, fields
+from typing import Any, Final, Protocol
+
+from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, select, update
+from sqlalchemy.engine import Row
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from bff_core.auth.kept_key import KeptKey
+from bff_core.auth.key_refusals import KeysRefused, StoreFailed
+from bff_core.auth.key_tables import KEYS, lock, make_tables
+
+__all__ = ["MOST_LIVE", "Keeps", "KeyStore"]
+
+MOST_LIVE: Final = 2
+"""Keys of one owner in one environment: one to use, and one to change over to."""
+
+_WITHIN: Final = 2.0  # seconds
+_COLUMNS: Final = tuple(KEYS.c[field.name] for field in fields(KeptKey))
+_AT_ONCE: Final = 500  # rows that are written in one transaction
+
+
+class Keeps(Protocol):
+    """What a gateway needs of where keys are kept."""
+
+    async def ready(self) -> None:
+        """Make it ready to be asked. Raises ``StoreFailed``."""
+        ...
+
+    async def find(self, environment: str, ids: Collection[str]) -> Sequence[KeptKey]:
+        """Those of these ids that there are. Raises ``StoreFailed``."""
+        ...
+
+    async def note_uses(self, moments: Mapping[str, int]) -> None:
+        """Each id was used last at its moment, or later. Raises ``StoreFailed``."""
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...
+
+
+class KeyStore:
+    """A database of keys. See ``Keeps``."""
+
+    def __init__(self, url: str) -> None:
+        self._engine, self._failures = _engine(url)
+        self._is_ready = False
+
+    async def ready(self) -> None:
+        """Make the tables where they are missing."""
+        if not self._is_ready:
+            async with self._transaction() as connection:
+                await make_tables(connection)
+            self._is_ready = True
+
+    async def find(self, environment: str, ids: Collection[str]) -> Sequence[KeptKey]:
+        """See ``Keeps``."""
+        return await self._found(KEYS.c.environment == environment, KEYS.c.id.in_(ids))
+
+    async def of(self, environment: str, owner: str | None = None) -> Sequence[KeptKey]:
+        """All keys of an environment, the oldest first; those of one owner, where one is named."""
+        wanted = [KEYS.c.environment == environment]
+        return await self._found(*wanted, *([] if owner is None else [KEYS.c.owner == owner]))
+
+    async def note_uses(self, moments: Mapping[str, int]) -> None:
+        """See ``Keeps``."""
+        await self.ready()
+        entries = sorted(moments.items())  # or two processes that write in another order wait for each other
+        for start in range(0, len(entries), _AT_ONCE):
+            async with self._transaction() as connection:
+                for key_id, moment in entries[start : start + _AT_ONCE]:
+                    earlier = or_(KEYS.c.last_used_at.is_(None), KEYS.c.last_used_at < moment)
+                    used = update(KEYS).where(KEYS.c.id == key_id, earlier).values(last_used_at=moment)
+                    await connection.execute(used)
+
+    async def add(self, key: KeptKey) -> None:
+        """Keep a new one. Raises ``KeysRefused`` where its owner has two that live."""
+        await self.ready()
+        async with self._transaction() as connection:
+            await _lock_owner(connection, key)
+            await _insert(connection, key)
+
+    async def replace(self, old: KeptKey, new: KeptKey, *, until: int) -> None:
+        """Keep a new one, and let the old one expire at ``until``, or sooner where it does; at once is revoked.
+
+        Raises ``KeysRefused`` where it is not live, or its owner has two that are.
+        """
+        await self.ready()
+        now = new.created_at
+        sooner = case((KEYS.c.expires_at < until, KEYS.c.expires_at), else_=until)
+        ends = {"revoked_at": now} if until <= now else {"expires_at": sooner}
+        async with self._transaction() as connection:
+            await _lock_owner(connection, new)
+            ended = update(KEYS).where(KEYS.c.id == old.id, _lives(now)).values(**ends)
+            if not (await connection.execute(ended)).rowcount:
+                raise KeysRefused(f"key {old.id} is {old.state(now)}; only one that is live can be rotated")
+            await _insert(connection, new)
+
+    async def revoke(self, key: KeptKey, now: int) -> None:
+        """Revoke it. Raises ``KeysRefused`` where it was revoked before."""
+        await self.ready()
+        async with self._transaction() as connection:
+            revoked = update(KEYS).where(KEYS.c.id == key.id, KEYS.c.revoked_at.is_(None)).values(revoked_at=now)
+            if not (await connection.execute(revoked)).rowcount:
+                raise KeysRefused(f"key {key.id} was revoked before")
+
+    async def close(self) -> None:
+        """See ``Keeps``."""
+        await self._engine.dispose()
+
+    async def _found(self, *wanted: ColumnElement[bool]) -> Sequence[KeptKey]:
+        await self.ready()
+        async with self._transaction() as connection:
+            rows = (await connection.execute(select(*_COLUMNS).where(*wanted).order_by(KEYS.c.created_at))).all()
+        return [_kept(row) for row in rows]
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        try:
+            async with asyncio.timeout(_WITHIN), self._engine.begin() as connection:
+                yield connection
+        except self._failures as failure:
+            raise StoreFailed(_reason(failure)) from failure
+
+
+def _engine(url: str) -> tuple[AsyncEngine, tuple[type[Exception], ...]]:
+    """And what it fails with: a driver raises errors of its own while it connects."""
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_size=2,  # one that finds and one that writes
+        max_overflow=0,
+        pool_timeout=_WITHIN,
+        pool_pre_ping=True,  # because a database that was restarted has closed what is in the pool
+        # or a thread of SQLite would go on waiting for a lock when nobody waits for it any more
+        connect_args={"timeout": _WITHIN * 0.75},
+    )
+    if engine.dialect.name == "sqlite":
+        return engine, (SQLAlchemyError, OSError, sqlite3.Error)
+    from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # noqa: PLC0415  it has no types
+
+    return engine, (SQLAlchemyError, OSError, PostgresError, InterfaceError)
+
+
+def _reason(failure: Exception) -> str:
+    if isinstance(failure, TimeoutError):
+        return f"no answer within {_WITHIN:g} s"
+    said = failure.orig if isinstance(failure, DBAPIError) else failure
+    return (str(said).splitlines() or [repr(said)])[0]
+
+
+async def _lock_owner(connection: AsyncConnection, key: KeptKey) -> None:
+    owner = f"{key.environment} {key.owner}".encode()
+    await lock(connection, int.from_bytes(hashlib.sha256(owner).digest()[:8], "big", signed=True))
+
+
+async def _insert(connection: AsyncConnection, key: KeptKey) -> None:
+    """One statement counts and keeps, because in SQLite others may write before our first writing statement."""
+    values = asdict(key) | {"scopes": " ".join(sorted(key.scopes))}
+    same = and_(KEYS.c.owner == key.owner, KEYS.c.environment == key.environment)
+    live = select(func.count()).select_from(KEYS).where(same, _lives(key.created_at)).scalar_subquery()
+    names = list(values)
+    row = select(*(literal(values[name], KEYS.c[name].type) for name in names)).where(live < MOST_LIVE)
+    if not (await connection.execute(insert(KEYS).from_select(names, row))).rowcount:
+        raise KeysRefused(f"{key.owner} has {MOST_LIVE} live keys in {key.environment}; revoke one of them first")
+
+
+def _lives(now: int) -> ColumnElement[bool]:
+    return and_(KEYS.c.revoked_at.is_(None), or_(KEYS.c.expires_at.is_(None), KEYS.c.expires_at > now))
+
+
+def _kept(row: Row[Any]) -> KeptKey:
+    values = dict(row._mapping)
+    return KeptKey(**values | {"scopes": frozenset(values["scopes"].split())})
