@@ -21,7 +21,7 @@ def kept(key: ApiKey, *, peppers: Peppers = PEPPERS, **changed: Any) -> KeptKey:
     """What is kept of a key."""
     pepper, digest = peppers.hash(key.text)
     of = {"owner": "acme", "name": "", "plan": "gold", "scopes": frozenset({"products:read"}), "created_at": 0}
-    return KeptKey(id=key.id, environment=key.environment, pepper=pepper, hash=digest, **{**of, **changed})
+    return KeptKey(**{"id": key.id, "environment": key.environment, "pepper": pepper, "hash": digest, **of, **changed})
 
 
 class HeldStore:

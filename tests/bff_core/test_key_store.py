@@ -17,7 +17,7 @@ from bff_core.auth.key_format import new_key
 from bff_core.auth.key_refusals import KeysRefused, StoreFailed
 from bff_core.auth.key_store import KeyStore
 from tests.bff_core.kept_keys import kept
-from tests.bff_core.postgres_server import PostgresServer
+from tests.bff_core.postgres_server import PostgresServer, Way
 from tests.processes import ROOT
 
 pytestmark = pytest.mark.real_time
@@ -247,6 +247,22 @@ async def test_a_database_that_is_silent_is_given_up_in_time() -> None:
         assert now() - began < 2.5
         for client in clients:
             client.close()
+
+
+async def test_a_database_that_falls_silent_is_given_up_in_time_and_used_again(postgres: PostgresServer) -> None:
+    now = asyncio.get_running_loop().time
+    async with Way(postgres.new_database()) as way, opened(way.url) as store:
+        key = a_key()
+        await store.add(key)
+        way.block()
+        for _ in range(2):
+            began = now()
+            with pytest.raises(StoreFailed, match="no answer within 2 s"):
+                await store.find("live", [key.id])
+            assert now() - began < 5
+        way.clear()
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*(one(store, key) for _ in range(10))) == [key] * 10
 
 
 async def test_a_gateway_that_may_make_no_tables_uses_those_there_are(postgres: PostgresServer) -> None:
