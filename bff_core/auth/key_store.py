@@ -5,7 +5,6 @@ Every visit has a time limit. Whoever leaves in the middle of one harms nobody: 
 
 import asyncio
 import hashlib
-import sqlite3
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, fields
 from functools import partial
@@ -13,10 +12,10 @@ from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, and_, case, func, insert, literal, or_, select, update
 from sqlalchemy.engine import Row
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bff_core.auth.kept_key import KeptKey
+from bff_core.auth.key_engine import open_engine, reason
 from bff_core.auth.key_refusals import KeysRefused, StoreFailed
 from bff_core.auth.key_tables import KEYS, lock, make_tables
 
@@ -56,7 +55,7 @@ class KeyStore:
     """A database of keys. See ``Keeps``."""
 
     def __init__(self, url: str) -> None:
-        self._engine, self._failures = _engine(url)
+        self._engine, self._failures = open_engine(url, within=_WITHIN)
         self._is_ready = False
         self._visits: set[asyncio.Task[Any]] = set()
 
@@ -124,7 +123,7 @@ class KeyStore:
             async with asyncio.timeout(_WITHIN), self._engine.begin() as connection:
                 return await work(connection)
         except self._failures as failure:
-            raise StoreFailed(_reason(failure)) from failure
+            raise StoreFailed(reason(failure, within=_WITHIN)) from failure
 
     def _ended(self, visit: asyncio.Task[Any]) -> None:
         self._visits.discard(visit)
@@ -163,32 +162,6 @@ async def _revoke(connection: AsyncConnection, key: KeptKey, now: int) -> None:
     revoked = update(KEYS).where(KEYS.c.id == key.id, KEYS.c.revoked_at.is_(None)).values(revoked_at=now)
     if not (await connection.execute(revoked)).rowcount:
         raise KeysRefused(f"key {key.id} was revoked before")
-
-
-def _engine(url: str) -> tuple[AsyncEngine, tuple[type[Exception], ...]]:
-    """And what it fails with: a driver raises errors of its own while it connects."""
-    engine = create_async_engine(
-        url,
-        hide_parameters=True,
-        pool_size=2,  # one that finds and one that writes
-        max_overflow=0,
-        pool_timeout=_WITHIN,
-        pool_pre_ping=True,  # because a database that was restarted has closed what is in the pool
-        # or a thread of SQLite would go on waiting for a lock when nobody waits for it any more
-        connect_args={"timeout": _WITHIN * 0.75},
-    )
-    if engine.dialect.name == "sqlite":
-        return engine, (SQLAlchemyError, OSError, sqlite3.Error)
-    from asyncpg import InterfaceError, PostgresError  # type: ignore[import-untyped]  # noqa: PLC0415  it has no types
-
-    return engine, (SQLAlchemyError, OSError, PostgresError, InterfaceError)
-
-
-def _reason(failure: Exception) -> str:
-    if isinstance(failure, TimeoutError):
-        return f"no answer within {_WITHIN:g} s"
-    said = failure.orig if isinstance(failure, DBAPIError) else failure
-    return (str(said).splitlines() or [repr(said)])[0]
 
 
 async def _lock_owner(connection: AsyncConnection, key: KeptKey) -> None:

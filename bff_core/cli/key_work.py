@@ -1,7 +1,6 @@
 """What ``bff keys`` does, in the database that a gateway's settings name."""
 
 import asyncio
-import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,7 +17,6 @@ from bff_core.auth.key_store import KeyStore
 from bff_core.auth.peppers import Peppers
 from bff_core.cli.key_list import document, moment, table
 from bff_core.key_settings import KeySettings
-from bff_core.telemetry.log import JsonFormatter
 
 __all__ = ["KeyWork"]
 
@@ -37,7 +35,6 @@ class KeyWork:
         self._settings = settings
         self._environment = settings.environment
         self._peppers = Peppers(settings.peppers)
-        _audit_to_standard_error()
 
     def create(self, *, owner: str, plan: str, scopes: Sequence[str], life: int | None, label: str) -> str:
         """A new key: its text."""
@@ -155,10 +152,3 @@ def _until(key: KeptKey) -> str:
 
 def _say(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _audit_to_standard_error() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter())
-    log = logging.getLogger("bff.audit")
-    log.handlers, log.level, log.propagate = [handler], logging.INFO, False

@@ -1,5 +1,7 @@
 """``bff keys``: making, showing, rotating and revoking the API keys of a gateway."""
 
+import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ from bff_core.auth.key_refusals import KeysRefused
 from bff_core.cli.arguments import Name, SettingsFile
 from bff_core.cli.found import find
 from bff_core.cli.spans import seconds
+from bff_core.telemetry.log import JsonFormatter
 
 if TYPE_CHECKING:
     from bff_core.cli.key_work import KeyWork
@@ -78,4 +81,13 @@ def _work(name: str, file: Path | None) -> "KeyWork":
         raise KeysRefused(f"{found.name} takes no API keys: there is no [keys] in its settings")
     from bff_core.cli.key_work import KeyWork  # noqa: PLC0415  which imports the database's library
 
+    _audit_to_standard_error()
     return KeyWork(found.keys)
+
+
+def _audit_to_standard_error() -> None:
+    handler = logging.StreamHandler(sys.stderr)  # standard output has the key alone
+    handler.setFormatter(JsonFormatter())
+    log = logging.getLogger("bff.audit")
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
