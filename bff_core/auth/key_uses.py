@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from time import time
 from typing import Final
 
@@ -49,14 +49,20 @@ class KeyUses:
 
     async def _write(self) -> None:
         moments, self._moments = self._moments, {}
-        behind = self._wall() - asyncio.get_running_loop().time()
         if not moments:
             return
         try:
-            await self._store.note_uses({key_id: int(moment + behind) for key_id, moment in moments.items()})
+            await self._tell(moments)
             self._fails = False
         except StoreFailed as failure:
-            self._moments = moments | self._moments  # what was used meanwhile counts
             if not self._fails:
                 _log.warning("the uses of keys cannot be written, and are kept for later: %s", failure)
             self._fails = True
+
+    async def _tell(self, moments: Mapping[str, float]) -> None:
+        behind = self._wall() - asyncio.get_running_loop().time()
+        try:
+            await self._store.note_uses({key_id: int(moment + behind) for key_id, moment in moments.items()})
+        except BaseException:  # a failure, and the end of the gateway in the middle, which writes once more
+            self._moments = {**moments, **self._moments}
+            raise

@@ -313,6 +313,18 @@ async def test_uses_that_cannot_be_written_are_written_later(caplog: pytest.LogC
     assert caplog.text.count("cannot be written") == 1
 
 
+async def test_closing_in_the_middle_of_writing_loses_no_use() -> None:
+    store = HeldStore()
+    uses = KeyUses(store, now)
+    await uses.start()
+    uses.note("a", 1.0)
+    store.takes = 100.0
+    await asyncio.sleep(61)
+    store.takes = 0.0
+    await uses.close()
+    assert store.uses == [{"a": 1}]
+
+
 @pytest.mark.parametrize("shows", [lambda text: Presented(api_key=text), lambda text: Presented(f"bearer  {text}")])
 async def test_a_use_is_noted_whichever_way_a_key_is_shown(shows: Callable[[str], Presented]) -> None:
     store = HeldStore()
