@@ -21,6 +21,7 @@ __all__ = [
     "HeadersTooLarge",
     "IdentityUnavailable",
     "InvalidRequest",
+    "KeyInUrl",
     "MalformedRequest",
     "MethodNotAllowed",
     "MisdirectedRequest",
@@ -95,6 +96,12 @@ class MalformedRequest(GatewayError):
     kind = "invalid-request"
     title = "The request is malformed."
     reason = Reason.INVALID
+
+
+class KeyInUrl(MalformedRequest):
+    """A key or a token is in the URL, which proxies, histories and logs keep (RFC 6750, 5.3)."""
+
+    title = "A key or token was sent in the URL, where others read it. Send it in a header, and have it replaced."
 
 
 class MisdirectedRequest(GatewayError):

@@ -7,10 +7,11 @@ nothing would read, stops the start with the key and the reason.
 
 import os
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
@@ -141,7 +142,7 @@ def load(file: Path) -> GatewaySettings:
     try:
         return GatewaySettings(_env_prefix=prefix, **values)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{file}: {_line(wrong)}" for wrong in error.errors())) from error
+        raise SettingsError("\n".join(f"{file}: {_line(wrong, prefix)}" for wrong in error.errors())) from error
     except PydanticSettingsError as error:  # a list or table in the environment that is no JSON
         raise SettingsError(f"environment {prefix}*: {error}: {error.__cause__}") from error
 
@@ -168,10 +169,30 @@ def _refuse_unread(prefix: str) -> None:
 
 def _has_members(key: str) -> bool:
     found = GatewaySettings.model_fields[key].annotation
-    return get_origin(found) is dict or (isinstance(found, type) and issubclass(found, BaseModel))
+    return get_origin(found) is dict or _table(found) is not None
 
 
-def _line(wrong: ErrorDetails) -> str:
+def _table(annotation: Any) -> type[BaseModel] | None:
+    """The table that is written there, if it is one; it may be left out."""
+    for found in (annotation, *get_args(annotation)):
+        if isinstance(found, type) and issubclass(found, BaseModel):
+            return found
+    return None
+
+
+def _is_secret(place: Sequence[int | str]) -> bool:
+    annotation: Any = GatewaySettings
+    for step in place:
+        table = _table(annotation)
+        if table is None or step not in table.model_fields:
+            return False
+        annotation = table.model_fields[str(step)].annotation
+    return annotation is SecretStr
+
+
+def _line(wrong: ErrorDetails, prefix: str) -> str:
     place = ".".join(str(step) for step in wrong["loc"])
     reason = {"extra_forbidden": "there is no such setting", "missing": "is missing"}.get(wrong["type"], wrong["msg"])
+    if wrong["type"] == "missing" and _is_secret(wrong["loc"]):
+        reason = f"is missing; set {prefix}{'__'.join(map(str, wrong['loc'])).upper()} in the environment"
     return f"{place}: {reason}".removeprefix(": ").replace("Value error, ", "")

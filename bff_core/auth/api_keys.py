@@ -1,29 +1,85 @@
-"""Not built yet."""
+"""API keys as a proof of who asks: ``X-API-Key: bff_...`` or ``Authorization: Bearer bff_...``."""
 
+import logging
+
+from bff_core.auth.audit import key_refused
 from bff_core.auth.contract import Presented
-from bff_core.errors import IdentityUnavailable
+from bff_core.auth.key_format import LONGEST, PREFIX, read_key
+from bff_core.auth.key_refusals import KeyRefused, StoreFailed
+from bff_core.auth.key_store import Keeps, KeyStore
+from bff_core.auth.key_uses import KeyUses
+from bff_core.auth.known_keys import KnownKeys
+from bff_core.auth.peppers import Peppers
+from bff_core.errors import Unauthenticated
 from bff_core.key_settings import KeySettings
 from bff_core.principal import Principal
 
 __all__ = ["ApiKeys"]
 
+_log = logging.getLogger("bff.keys")
+
 
 class ApiKeys:
-    """A ``Proof``."""
+    """A ``Proof``. A key's owner is the principal, and the gateway vouches for it.
 
-    def __init__(self, gateway: str, settings: KeySettings) -> None:
+    ``store`` is where keys are kept, by default the database of the settings.
+    """
+
+    def __init__(self, gateway: str, settings: KeySettings, store: Keeps | None = None) -> None:
         self.challenge = f'Bearer realm="{gateway}"'
+        self._refusal = f'{self.challenge}, error="invalid_token"'  # RFC 6750, 3.1
+        self._environment = settings.environment
+        self._store: Keeps = store or KeyStore(settings.database.get_secret_value())
+        self._uses = KeyUses(self._store)
+        self._known = KnownKeys(
+            self._store,
+            self._uses,
+            Peppers(settings.peppers),
+            issuer=gateway,
+            environment=settings.environment,
+            fresh=settings.fresh,
+        )
 
     def known(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
-        return None
+        text = _shown(presented)
+        return None if text is None or len(text) > LONGEST else self._known.principal(text)
 
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
-        raise IdentityUnavailable("not built yet")
+        text = _shown(presented)
+        if text is None:
+            return None
+        try:
+            key = read_key(text)
+            if key.environment != self._environment:
+                raise KeyRefused(f"it is for {key.environment}, and here is {self._environment}", key.id)
+            return await self._known.asked(key)
+        except KeyRefused as refusal:
+            key_refused(refusal.key_id, refusal.owner, str(refusal))
+            raise Unauthenticated(self._refusal, detail=f"key refused: {refusal}") from None
 
     async def start(self) -> None:
-        """See ``Proof``."""
+        """See ``Proof``. A database that is not there yet stops no gateway."""
+        try:
+            await self._store.ready()
+        except StoreFailed as failure:
+            _log.warning("where keys are kept is not ready, and is asked again when a key is shown: %s", failure)
+        await self._uses.start()
 
     async def close(self) -> None:
         """See ``Proof``."""
+        await self._known.close()
+        await self._uses.close()
+        await self._store.close()
+
+
+def _shown(presented: Presented) -> str | None:
+    """The text of what claims to be a key."""
+    if presented.api_key is not None:
+        return presented.api_key
+    authorization = presented.authorization
+    if authorization is None or authorization[:7].lower() != "bearer ":
+        return None
+    token = authorization[7:].lstrip(" ")
+    return token if token.startswith(PREFIX) else None

@@ -6,6 +6,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff_core.auth.contract import Presented, Proof
+from bff_core.auth.keys_in_urls import refuse_keys_in_url
 from bff_core.context import current
 from bff_core.errors import MalformedRequest, Unauthenticated
 from bff_core.principal import Principal
@@ -19,19 +20,21 @@ class Identity:
     """Sets the principal of the current request, by the first of ``proofs`` that finds something to look at.
 
     Who shows nothing comes in as nobody; a page that needs to know says so with ``Requires``. Who shows something that
-    proves nothing is refused (401), because a client that believes to be known must hear that it is not.
+    proves nothing is refused (401), because a client that believes to be known must hear that it is not. So is who
+    shows it in the URL (400).
     """
 
     def __init__(self, app: ASGIApp, proofs: Sequence[Proof]) -> None:
         self._app = app
         self._proofs = tuple(proofs)
-        self._challenges = tuple(proof.challenge for proof in self._proofs if proof.challenge)
+        self._challenges = tuple(dict.fromkeys(proof.challenge for proof in self._proofs if proof.challenge))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Find out, and let the request through."""
         if scope["type"] in {"http", "websocket"}:
             context = current()
             context.challenges = self._challenges
+            refuse_keys_in_url(scope)
             presented = _presented(scope)
             if presented is not _NOTHING:
                 context.principal = await self._principal(presented)

@@ -6,11 +6,14 @@ from typing import Annotated
 
 import typer
 
+from bff_core.auth.key_refusals import KeysRefused, StoreFailed
 from bff_core.cli import check as checking
 from bff_core.cli import dev as developing
 from bff_core.cli import run as running
 from bff_core.cli import upstreams as watching
+from bff_core.cli.arguments import Name, SettingsFile
 from bff_core.cli.found import NotFoundError, find
+from bff_core.cli.keys import keys
 from bff_core.cli.operators import NoAnswer
 from bff_core.server.listener import PortTaken
 from bff_core.server.process import ListenerLost, StartFailed
@@ -23,12 +26,7 @@ app = typer.Typer(
     help="Run, check and develop gateways.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
 )
 
-Name = Annotated[
-    str, typer.Argument(help="The gateway: the name of its folder, or of its package, with dots.", show_default=False)
-]
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="Another file than the gateway's own.", show_default=False)
-]
+app.add_typer(keys, name="keys")
 
 
 @app.command()
@@ -84,12 +82,25 @@ def dev() -> None:
     sys.exit(developing.develop())
 
 
+_ONE_LINE = (
+    SettingsError,
+    NotFoundError,
+    NoAnswer,
+    PortTaken,
+    ListenerLost,
+    StartFailed,
+    WorkersLost,
+    KeysRefused,
+    StoreFailed,
+)
+
+
 def main() -> None:
     """Run a command. What a user did wrong is one clear line, and exit status 1."""
     sys.path.insert(0, str(Path.cwd()))  # gateways are found where the command is run
     try:
         app()
-    except (SettingsError, NotFoundError, NoAnswer, PortTaken, ListenerLost, StartFailed, WorkersLost) as error:
+    except _ONE_LINE as error:
         # in one write, or two processes that end together share a line
         print(f"bff: {error}\n", end="", file=sys.stderr)
         sys.exit(1)

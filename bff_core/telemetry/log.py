@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 
 from pydantic_core import PydanticSerializationError, to_json
 
+from bff_core.telemetry.hidden import without_keys
 from bff_core.telemetry.outlet import Outlet
 
 __all__ = ["JsonFormatter", "JsonLines", "to_standard_output"]
@@ -26,7 +27,7 @@ class _Stream(Protocol):
 
 class JsonFormatter(logging.Formatter):
     """Whatever is logged with ``extra=`` becomes a member. Control characters are escaped, so that what a client
-    sent can never move the cursor of who reads the log (CVE-2020-7694).
+    sent can never move the cursor of who reads the log (CVE-2020-7694). Secrets of API keys are hidden.
     """
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class JsonFormatter(logging.Formatter):
             line.pop(key, None)
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
-        return _json(line).replace(b"\x7f", b"\\u007f")  # the one control that JSON lets through
+        return without_keys(_json(line).replace(b"\x7f", b"\\u007f"))  # the one control that JSON lets through
 
     def _time(self, moment: float) -> str:
         second = int(moment)

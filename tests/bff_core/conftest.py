@@ -2,9 +2,11 @@
 
 import gc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.bff_core.postgres_server import MISSING, PostgresServer
 from tests.bff_core.raw_server import WIRES, Conforming
 
 
@@ -36,3 +38,20 @@ def garbage() -> Iterator[Callable[[], list[str]]]:
     gc.garbage.clear()
     gc.unfreeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """One for all tests, because making it takes a second."""
+    if MISSING:
+        pytest.skip(MISSING)
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, once of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path}/keys.db"
+    return request.getfixturevalue("postgres").new_database()

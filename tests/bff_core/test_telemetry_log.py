@@ -15,6 +15,7 @@ from time import monotonic
 
 import pytest
 
+from bff_core.auth.key_format import new_key
 from bff_core.telemetry.log import JsonFormatter, JsonLines
 from bff_core.telemetry.outlet import Outlet
 from bff_core.testing import VirtualTimeLoop
@@ -265,6 +266,7 @@ def test_a_file_gets_everything(tmp_path: Path) -> None:
 def test_nothing_is_lost_at_the_end_of_a_process() -> None:
     code = """
 import asyncio, logging
+from bff_core.auth.key_format import new_key
 from bff_core.telemetry.log import to_standard_output
 
 async def main():
@@ -346,3 +348,15 @@ def test_a_socket_gets_everything_too() -> None:
     with ours, theirs:
         Outlet(ours.fileno(), lambda lines: b"").write(LINE)
         assert theirs.recv(2000) == LINE
+
+
+def test_a_key_in_a_line_is_hidden_wherever_it_came_from() -> None:
+    key = new_key("live")
+    secret = key.text.split("_")[3]
+    record = logging.makeLogRecord(
+        {"msg": f"GET /{key.text[:60]} {key.text}", "path": [key.text], "name": "bff_core.x"}
+    )
+    line = JsonFormatter().format(record)
+    assert secret[:3] not in line.replace(key.id, "")
+    assert key.id in line
+    assert json.loads(line)["path"] == [f"bff_live_{key.id}_..."]
