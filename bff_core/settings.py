@@ -8,7 +8,7 @@ nothing would read, stops the start with the key and the reason.
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -110,7 +110,8 @@ class GatewaySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _what_is_asked_is_used(self) -> "GatewaySettings":
-        used = {upstream.discover.kind for upstream in self.upstreams.values() if upstream.discover is not None}
+        called = [*self.upstreams.values(), *([self.bearer.called] if self.bearer else [])]
+        used = {upstream.discover.kind for upstream in called if upstream.discover is not None}
         if unread := sorted(self.discovery.model_fields_set - used):
             raise ValueError(f"discovery.{unread[0]}: no upstream is looked up there")
         return self
@@ -168,7 +169,10 @@ def _refuse_unread(prefix: str) -> None:
 
 def _has_members(key: str) -> bool:
     found = GatewaySettings.model_fields[key].annotation
-    return get_origin(found) is dict or (isinstance(found, type) and issubclass(found, BaseModel))
+    return any(
+        get_origin(one) is dict or (isinstance(one, type) and issubclass(one, BaseModel))
+        for one in (found, *get_args(found))  # what may be left out is one of two
+    )
 
 
 def _line(wrong: ErrorDetails) -> str:

@@ -9,6 +9,7 @@ from bff_core.cli.calls import Calls, calls_of
 from bff_core.cli.doubts import doubts
 from bff_core.cli.figures import duration
 from bff_core.cli.found import FoundGateway
+from bff_core.cli.identity import identity
 from bff_core.cli.policies import policies, way
 from bff_core.settings import GatewaySettings, UpstreamSettings
 
@@ -39,6 +40,7 @@ def _lines(settings: GatewaySettings) -> list[str]:
         f"answers within {duration(settings.deadline)} for {', '.join(settings.hosts)}",
         f"{workers}, each with at most {settings.connections} connections and {settings.in_flight} requests",
         f"drains for {duration(settings.drain)}",
+        *identity(settings),
     ]
 
 
