@@ -2,20 +2,26 @@
 
 import asyncio
 import time
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 from fastapi import APIRouter
 
 from bff_core.auth import Requires
+from bff_core.auth.contract import Presented
+from bff_core.auth.identity import Identity
+from bff_core.auth.proofs import proofs_of
+from bff_core.auth.together import Together
 from bff_core.composition import Composition
-from bff_core.context import current
+from bff_core.context import RequestContext, current, enter
+from bff_core.errors import Unauthenticated
 from bff_core.gateway import gateway
 from bff_core.settings import GatewaySettings
 from bff_core.testing import SimulatedInternet
 from tests.bff_core.served import Served, get
 from tests.bff_core.small_gateway import HOST, Clients, Visit, browser, settings, small_gateway
-from tests.bff_core.token_issuer import AUDIENCE, ISSUER, TokenIssuer, claims, ed25519, es256, rs256, token
+from tests.bff_core.token_issuer import AUDIENCE, ISSUER, TokenIssuer, bearer, claims, ed25519, es256, rs256, token
 
 BEARER = {"issuer": ISSUER, "audience": AUDIENCE}
 REALM = 'Bearer realm="small"'
@@ -153,6 +159,36 @@ async def test_it_starts_and_ends_while_its_issuer_hangs() -> None:
         assert (await client.get("/who")).json() == []
         assert (await client.get("/who", headers={**fresh(), "request-timeout": "0.2"})).status_code == 503
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_an_issuer_is_called_over_the_wire_that_is_set_for_it() -> None:
+    one, other = TokenIssuer(), TokenIssuer()
+    wires = {"http1": SimulatedInternet({"id.test": one}), "httpx": SimulatedInternet({"id.test": other})}
+    (proof,) = proofs_of(settings(bearer={**BEARER, "upstream": {"wire": "httpx"}}), wires, "bff-small/1")
+    assert await proof.principal(Presented(**fresh()))
+    assert (one.asked, len(other.asked)) == ([], 2)
+
+
+async def test_two_ways_to_prove_oneself_that_are_told_alike_are_told_once() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise Unauthenticated(*current().challenges, detail="nobody")
+
+    identity = Identity(app, [bearer(), bearer()])
+    enter(RequestContext())
+    with pytest.raises(Unauthenticated) as refused:
+        await identity({"type": "http", "headers": []}, None, None)  # type: ignore[arg-type]
+    assert refused.value.challenges == ('Bearer realm="mobile"',)
+
+
+async def test_what_many_wait_for_knows_nothing_of_whoever_asked_first() -> None:
+    theirs: ContextVar[str] = ContextVar("theirs", default="nobody's")
+
+    async def work() -> tuple[str, bool]:
+        return theirs.get(), current().until < 100
+
+    theirs.set("the first one's")
+    enter(RequestContext("an id", until=5000.0))
+    assert await Together().result("work", work) == ("nobody's", True)
 
 
 @pytest.mark.real_time

@@ -316,6 +316,19 @@ async def test_while_the_issuer_is_down_a_name_that_may_be_new_is_503_and_it_is_
     assert await judge(proof, fresh())
 
 
+async def test_an_issuer_that_is_down_when_its_keys_are_old_is_asked_once_a_minute() -> None:
+    issuer = TokenIssuer()
+    proof = bearer(issuer, upstream={"retry": {"attempts": 0}})
+    await judge(proof, fresh())
+    issuer.status = 503
+    await asyncio.sleep(HOUR)
+    before = len(issuer.asked)
+    for _ in range(180):
+        assert await judge(proof, fresh())
+        await asyncio.sleep(1)
+    assert len(issuer.asked) == before + 3
+
+
 # what the issuer publishes
 
 
