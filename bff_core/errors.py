@@ -5,6 +5,7 @@ problem document that a client gets when it ends a request, and the ``reason`` t
 when it only costs the page a part. Any other exception is a bug: it fails loudly and is never called "degraded".
 """
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import ClassVar, Self
 
@@ -25,6 +26,7 @@ __all__ = [
     "MalformedRequest",
     "MethodNotAllowed",
     "MisdirectedRequest",
+    "MissingScope",
     "NoInstance",
     "NotFound",
     "Reason",
@@ -184,6 +186,18 @@ class Forbidden(GatewayError):
     kind = "forbidden"
     title = "This is not allowed."
     reason = Reason.FORBIDDEN
+
+
+class MissingScope(Forbidden):
+    """Who asks is known, and has not all of ``scopes``. ``challenges`` are those that somebody unknown gets; what
+    becomes of them tells who bears a token which scopes it needs (RFC 6750, 3.1).
+    """
+
+    def __init__(self, *scopes: str, challenges: Sequence[str] = ()) -> None:
+        needed = " ".join(scopes)
+        super().__init__(f"needs {needed}")
+        said = f'error="insufficient_scope", scope="{needed}"'
+        self.challenges = tuple([f"{one}, {said}" for one in challenges if one.startswith("Bearer ")])
 
 
 class NotFound(GatewayError):

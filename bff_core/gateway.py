@@ -11,7 +11,7 @@ from starlette.middleware import Middleware
 from bff_core import __version__
 from bff_core.auth.contract import Proof
 from bff_core.auth.identity import Identity
-from bff_core.auth.proofs import proofs_of
+from bff_core.auth.proofs import proofs_of, upstreams_of_proofs
 from bff_core.discovery import source_of
 from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
@@ -56,7 +56,8 @@ def gateway(
     calls.
     """
     _check_upstreams(settings, clients)
-    terms = {name: Terms.of(found) for name, found in settings.upstreams.items()}
+    called = {**settings.upstreams, **upstreams_of_proofs(settings)}
+    terms = {name: Terms.of(found) for name, found in called.items()}
     wires: dict[str, Wire] = {"http1": wire or Http1Wire(terms=terms), "httpx": wire or HttpxWire(terms=terms)}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
     upstreams = {
@@ -70,7 +71,7 @@ def gateway(
         )
         for name, found in settings.upstreams.items()
     }
-    proofs = proofs_of(settings, wires["http1"], agent)
+    proofs = proofs_of(settings, wires, agent)
     readiness = Readiness()
     app = FastAPI(
         **{"docs_url": None, "redoc_url": None, **about},

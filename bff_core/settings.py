@@ -111,7 +111,8 @@ class GatewaySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _what_is_asked_is_used(self) -> "GatewaySettings":
-        used = {upstream.discover.kind for upstream in self.upstreams.values() if upstream.discover is not None}
+        called = [*self.upstreams.values(), *([self.bearer.called] if self.bearer else [])]
+        used = {upstream.discover.kind for upstream in called if upstream.discover is not None}
         if unread := sorted(self.discovery.model_fields_set - used):
             raise ValueError(f"discovery.{unread[0]}: no upstream is looked up there")
         return self

@@ -1,30 +1,118 @@
-"""Not built yet."""
+"""Who bears a token: ``Authorization: Bearer`` (RFC 6750), with a JWT or what the issuer knows more about."""
+
+import logging
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from time import time
+from typing import Final
 
 from bff_core.auth.contract import Presented
+from bff_core.auth.introspection import Introspection
+from bff_core.auth.issuer import Issuer
+from bff_core.auth.issuer_keys import IssuerKeys
+from bff_core.auth.jwt import TokenRefused, is_jwt, taken_apart
+from bff_core.auth.known_tokens import KnownTokens
+from bff_core.auth.token_rules import Proven, TokenRules
 from bff_core.bearer_settings import BearerSettings
-from bff_core.errors import IdentityUnavailable
+from bff_core.discovery import Source
+from bff_core.errors import Unauthenticated
 from bff_core.principal import Principal
 from bff_core.wire import Wire
 
 __all__ = ["Bearer"]
 
+_log = logging.getLogger("bff.auth")
+
+_SCHEME: Final = "bearer "
+_B64TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, 2.1
+_LONGEST: Final = 8 * 1024  # characters
+_VERIFIED: Final = 300.0  # seconds for which a token is known at most,
+_INTROSPECTED: Final = 30.0  # and where only the issuer knows of a withdrawal
+
 
 class Bearer:
-    """A ``Proof``."""
+    """A ``Proof``. ``clock`` is seconds since 1970; ``source`` is where the instances of the issuer are looked up, by
+    default its settings.
+    """
 
-    def __init__(self, gateway: str, settings: BearerSettings, wire: Wire, agent: str) -> None:
+    def __init__(
+        self,
+        gateway: str,
+        settings: BearerSettings,
+        wire: Wire,
+        agent: str,
+        *,
+        source: Source | None = None,
+        clock: Callable[[], float] = time,
+    ) -> None:
         self.challenge = f'Bearer realm="{gateway}"'
+        # the same for all of them, because which rule it was helps only who makes tokens up
+        self._refusal = f'{self.challenge}, error="invalid_token", error_description="The access token is not valid"'
+        self._clock = clock
+        self._rules = TokenRules(settings)
+        self._known = KnownTokens()
+        self._issuer = Issuer(settings, wire, agent, source)
+        self._keys = IssuerKeys(settings.issuer, self._issuer.keys, self._known.clear)
+        self._introspection = Introspection(self._issuer, settings.introspection) if settings.introspection else None
 
     def known(self, presented: Presented) -> Principal | None:
-        """See ``Proof``."""
-        return None
+        """See ``Proof``. One hash and one look: only what was well made is ever kept, so nothing is parsed here."""
+        shown = presented.authorization
+        if shown is None or shown[:7].lower() != _SCHEME or not shown.isascii():
+            return None
+        return self._known.principal(_digest(shown[7:].lstrip(" ")), self._clock())
 
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
-        raise IdentityUnavailable("not built yet")
+        shown = presented.authorization
+        if shown is None or f"{shown} "[:7].lower() != _SCHEME:
+            return None
+        try:
+            return await self._bearer(shown[7:].lstrip(" "))
+        except TokenRefused as refusal:
+            wrong = str(refusal)
+        _log.debug("a token was refused: %s", wrong)
+        raise Unauthenticated(self._refusal, detail=wrong)
 
     async def start(self) -> None:
-        """See ``Proof``."""
+        """See ``Proof``. Nothing is fetched yet."""
+        await self._issuer.start()
 
     async def close(self) -> None:
         """See ``Proof``."""
+        await self._keys.close()
+        if self._introspection is not None:
+            await self._introspection.close()
+        await self._issuer.close()
+
+    async def _bearer(self, token: str) -> Principal:
+        if len(token) > _LONGEST or not _B64TOKEN.fullmatch(token):
+            raise TokenRefused("it is too long, or no token")
+        digest = _digest(token)
+        if is_jwt(token):
+            proven, longest = await self._verified(token), _VERIFIED
+        else:
+            proven, longest = await self._introspected(token, digest), _INTROSPECTED
+        self._known.keep(digest, proven.principal, min(proven.expires, self._clock() + longest))
+        return proven.principal
+
+    async def _verified(self, token: str) -> Proven:
+        jwt = taken_apart(token)
+        algorithm, kid = self._rules.algorithm(jwt.header), self._rules.kid(jwt.header)
+        proven = self._rules.signed(jwt.header, jwt.claims, self._clock())
+        key = await self._keys.key(kid, algorithm)
+        if key is None:
+            raise TokenRefused("the issuer has no such key for this algorithm")
+        if not key.signed(jwt.signed, jwt.signature):
+            raise TokenRefused("the signature is not that of the key")
+        return proven
+
+    async def _introspected(self, token: str, digest: bytes) -> Proven:
+        if self._introspection is None:
+            raise TokenRefused("it is no JWT, and nobody is asked about others")
+        return self._rules.introspected(await self._introspection.active(token, digest), self._clock())
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("ascii")).digest()

@@ -27,6 +27,7 @@ class Identity:
     def __init__(self, app: ASGIApp, proofs: Sequence[Proof]) -> None:
         self._app = app
         self._proofs = tuple(proofs)
+        # once each, because keys and tokens are borne alike
         self._challenges = tuple(dict.fromkeys(proof.challenge for proof in self._proofs if proof.challenge))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

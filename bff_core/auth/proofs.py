@@ -1,16 +1,26 @@
 """The ways to prove who one is that a gateway's settings name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bff_core.auth.contract import Proof
-from bff_core.settings import GatewaySettings
+from bff_core.discovery import source_of
+from bff_core.settings import GatewaySettings, UpstreamSettings
 from bff_core.wire import Wire
 
-__all__ = ["proofs_of"]
+__all__ = ["proofs_of", "upstreams_of_proofs"]
 
 
-def proofs_of(settings: GatewaySettings, wire: Wire, agent: str) -> Sequence[Proof]:
-    """In the order in which they look at a request. Those that ask somebody do so over ``wire``, as ``agent``.
+def upstreams_of_proofs(settings: GatewaySettings) -> Mapping[str, UpstreamSettings]:
+    """Whom they ask, by the names under which they are called."""
+    if settings.bearer is None:
+        return {}
+    from bff_core.auth.issuer import ELSEWHERE, ISSUER, elsewhere  # noqa: PLC0415
+
+    return {ISSUER: settings.bearer.called, ELSEWHERE: elsewhere(settings.bearer)}
+
+
+def proofs_of(settings: GatewaySettings, wires: Mapping[str, Wire], agent: str) -> Sequence[Proof]:
+    """In the order in which they look at a request. Those that ask somebody do so over one of ``wires``, as ``agent``.
 
     What only some of them need is imported where it is needed, because imports cost the start.
     """
@@ -21,6 +31,9 @@ def proofs_of(settings: GatewaySettings, wire: Wire, agent: str) -> Sequence[Pro
         found.append(ApiKeys(settings.name, settings.keys))
     if settings.bearer is not None:
         from bff_core.auth.bearer import Bearer  # noqa: PLC0415
+        from bff_core.auth.issuer import ISSUER  # noqa: PLC0415
 
-        found.append(Bearer(settings.name, settings.bearer, wire, agent))
+        called = settings.bearer.called
+        source = source_of(ISSUER, called, settings.discovery)
+        found.append(Bearer(settings.name, settings.bearer, wires[called.wire], agent, source=source))
     return found

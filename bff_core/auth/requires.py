@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Depends
 
 from bff_core.context import current
-from bff_core.errors import Forbidden, Unauthenticated
+from bff_core.errors import MissingScope, Unauthenticated
 
 __all__ = ["Requires"]
 
@@ -22,7 +22,7 @@ def Requires(*scopes: str) -> Any:  # noqa: N802  it is declared like a type
         context = current()
         if context.principal is None:
             raise Unauthenticated(*context.challenges, detail="who asks is not known")
-        if missing := wanted - context.principal.scopes:
-            raise Forbidden(f"needs {', '.join(sorted(missing))}")
+        if not wanted <= context.principal.scopes:
+            raise MissingScope(*sorted(wanted), challenges=context.challenges)
 
     return Depends(check)

@@ -9,8 +9,8 @@ from bff_core.cli.calls import Calls, calls_of
 from bff_core.cli.doubts import doubts
 from bff_core.cli.figures import duration
 from bff_core.cli.found import FoundGateway
+from bff_core.cli.identity import identity
 from bff_core.cli.policies import policies, way
-from bff_core.key_settings import KeySettings
 from bff_core.settings import GatewaySettings, UpstreamSettings
 
 __all__ = ["show"]
@@ -35,20 +35,14 @@ def show(found: FoundGateway, settings: GatewaySettings) -> None:
 def _lines(settings: GatewaySettings) -> list[str]:
     tls = f"with TLS by {settings.tls.cert}" if settings.tls else "without TLS"
     workers = "1 worker" if settings.workers == 1 else f"{settings.workers} workers"
-    lines = [
+    return [
         f"{settings.name} listens on {settings.listen} {tls}, for operators on {settings.admin}",
         f"answers within {duration(settings.deadline)} for {', '.join(settings.hosts)}",
         f"{workers}, each with at most {settings.connections} connections and {settings.in_flight} requests",
         f"drains for {duration(settings.drain)}",
         *([f"asks instances in zone {settings.zone} first"] if settings.zone else []),
+        *identity(settings),
     ]
-    return lines if settings.keys is None else [*lines, _keys(settings.keys)]
-
-
-def _keys(keys: KeySettings) -> str:
-    peppers = "1 pepper" if len(keys.peppers) == 1 else f"{len(keys.peppers)} peppers"
-    kept = f"kept in {keys.place}, with {peppers}"
-    return f"takes API keys of {keys.environment}, {kept}, and refuses revoked ones within {duration(keys.fresh)}"
 
 
 def _reached(settings: GatewaySettings) -> Table:

@@ -4,11 +4,12 @@ from collections.abc import Iterator, Mapping
 from math import inf, sqrt
 from typing import Final
 
+from bff_core.bearer_settings import is_trustworthy
 from bff_core.cli.calls import Calls
 from bff_core.cli.figures import duration, share
 from bff_core.settings import GatewaySettings
 from bff_core.upstream.outlier import COMPARED, Outliers
-from bff_core.upstream_settings import UpstreamSettings
+from bff_core.upstream_settings import UpstreamSettings, schemes
 from bff_core.wire import http1, httpx
 
 __all__ = ["doubts"]
@@ -25,7 +26,15 @@ def doubts(settings: GatewaySettings, calls: Mapping[str, Calls]) -> list[str]:
         for name, upstream in settings.upstreams.items()
         for key, why in _of(upstream, calls.get(name, _UNSEEN), settings.deadline, settings.zone)
     ]
+    if settings.bearer is not None and _in_the_clear(settings.bearer.called):
+        found.append("bearer.upstream: is called over http, and whoever is on the way can vouch for anyone")
     return [*(f"{key}: {why}" for key, why in _zone(settings)), *found]
+
+
+def _in_the_clear(called: UpstreamSettings) -> bool:
+    if called.discover is not None:
+        return "http" in schemes((), called.discover)
+    return any(place.url.startswith("http") and not is_trustworthy(place.url) for place in called.instances)
 
 
 def _zone(settings: GatewaySettings) -> Iterator[Doubt]:

@@ -16,7 +16,7 @@ from typing import Any, Final, Self, TypeVar, overload
 from bff_core.composition.completeness import Completeness
 from bff_core.composition.part import Part
 from bff_core.context import RequestContext, current, enter
-from bff_core.errors import Forbidden, GatewayError, Reason, TooLate, Unauthenticated
+from bff_core.errors import GatewayError, MissingScope, Reason, TooLate, Unauthenticated
 from bff_core.upstream import Call
 
 __all__ = ["Composition"]
@@ -133,7 +133,7 @@ class Composition:
         principal = self._context.principal
         if principal is None:
             return Unauthenticated(*self._context.challenges, detail=f"needs {scope}, and who asks is not known")
-        return None if scope in principal.scopes else Forbidden(f"needs {scope}")
+        return None if scope in principal.scopes else MissingScope(scope, challenges=self._context.challenges)
 
     def begin(self, part: Part[Any]) -> None:
         """See ``part.Page``."""

@@ -19,6 +19,7 @@ from bff_core.errors import (
     InvalidRequest,
     MalformedRequest,
     MethodNotAllowed,
+    MissingScope,
     NotFound,
     Unauthenticated,
     UnsupportedMediaType,
@@ -51,7 +52,7 @@ def headers(error: GatewayError) -> dict[str, str]:
         found["retry-after"] = str(ceil(error.retry_after))
     if isinstance(error, MethodNotAllowed):
         found["allow"] = error.allow
-    if isinstance(error, Unauthenticated) and error.challenges:
+    if isinstance(error, Unauthenticated | MissingScope) and error.challenges:
         found["www-authenticate"] = ", ".join(error.challenges)
     return found
 

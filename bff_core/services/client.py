@@ -5,8 +5,9 @@ from enum import Enum
 from functools import cache, wraps
 from operator import attrgetter
 from typing import Annotated, Any, ClassVar, TypeVar, get_type_hints
+from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from bff_core.errors import InvalidRequest
 from bff_core.upstream import Call, Download, Endpoint, Gathering, QueryValue, Template, Upstream
@@ -80,6 +81,27 @@ class ServiceClient:
         again, it may be sent again after a failure. ``returns=type(None)`` is for a reply that nobody reads.
         """
         return self._change("POST", template, content, returns, idempotency_key, values)
+
+    def ask(
+        self,
+        template: str,
+        *,
+        form: Mapping[str, str],
+        authorization: SecretStr | None = None,
+        returns: type[T],
+        **values: str,
+    ) -> Call[T]:
+        """A question too secret for a target, where logs would have it: the fields of a form, sent with POST. It
+        changes nothing, and may be sent again after a failure. ``authorization`` says who asks.
+        """
+        model: Any = returns
+        endpoint: Endpoint[T] = _question(template, model, self._tells)
+        call = Call(self.upstream, endpoint, endpoint.template.fill(values))
+        call.headers = ((b"content-type", b"application/x-www-form-urlencoded"),)
+        if authorization is not None:
+            call.headers = (*call.headers, (b"authorization", authorization.get_secret_value().encode("ascii")))
+        call.body = urlencode(form).encode("ascii")
+        return call
 
     def put(self, template: str, *, content: BaseModel, returns: type[T], **values: str) -> Call[T]:
         """A call that makes something so; sent twice, it is so all the same."""
@@ -170,6 +192,11 @@ def _endpoint(
         hedged=hedged,
         tells=tells,
     )
+
+
+@cache
+def _question(template: str, returns: Any, tells: bool) -> Endpoint[Any]:
+    return Endpoint("POST", Template(template), returns, tells=tells, asks=True)
 
 
 @cache

@@ -58,12 +58,15 @@ class Endpoint(Generic[T]):
         rejection_names: str | None = None,
         hedged: bool = False,
         tells: bool = False,
+        asks: bool = False,
     ) -> None:
         self.method = method
         self.template = template
-        self.safe = method in _REPEATABLE
-        self.reading = self.shared = method in _READING
-        """Nothing is changed by it, and equal calls may have one answer."""
+        self.safe = asks or method in _REPEATABLE
+        self.reading = asks or method in _READING
+        """Nothing is changed by it. One that ``asks`` says so of a method that does not."""
+        self.shared = method in _READING
+        """Equal calls may have one answer."""
         self.hedged = hedged
         self.tells = tells
         """The upstream is told who asks."""

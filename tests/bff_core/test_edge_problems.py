@@ -20,6 +20,7 @@ from bff_core.errors import (
     InvalidRequest,
     MethodNotAllowed,
     Throttled,
+    Unauthenticated,
     UpstreamError,
 )
 from bff_core.gateway import gateway
@@ -40,6 +41,8 @@ def made(kind: type[GatewayError]) -> GatewayError:
         return BadStatus(SECRET, 500)
     if kind is Throttled:
         return Throttled(SECRET, 429, 1.2)
+    if kind is Unauthenticated:
+        return Unauthenticated('Bearer realm="small"', detail=SECRET)
     if kind is CircuitOpen:
         return CircuitOpen(SECRET, 1.2)
     return kind(SECRET, SECRET) if issubclass(kind, UpstreamError) else kind(SECRET)
@@ -98,6 +101,7 @@ async def test_an_expected_error_is_its_own_problem_and_keeps_its_message_to_its
 
 def test_the_statuses_and_types_are_those_that_are_promised() -> None:
     promised = {
+        401: "unauthenticated",
         404: "not-found", 422: "invalid-request", 400: "invalid-request", 415: "invalid-request", 403: "forbidden",
         413: "too-large", 431: "too-large", 414: "too-large", 502: "bad-upstream", 503: "temporary-reduced-capacity",
         504: "timeout", 500: "internal", 405: "method-not-allowed", 421: "misdirected-request",

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from bff_core.errors import BadReply, BadStatus, InvalidRequest, NotFound
 from bff_core.services.client import Answer, ServiceClient, Tells, connect, in_bulk, services_of
@@ -150,6 +151,40 @@ async def test_an_empty_key_is_no_key_and_nothing_is_sent_twice_for_it(key: str 
         await client.buy(key)
     assert len(wire.attempts) == 1
     assert told(wire.attempts[0], b"idempotency-key") is None
+
+
+# questions that are posted
+
+
+class Asking(Shop):
+    def opinion(self, about: str, secret: str | None = None) -> Call[Book]:
+        who = None if secret is None else SecretStr(secret)
+        return self.ask("/opinions", form={"about": about, "loud": "no"}, authorization=who, returns=Book)
+
+
+async def test_a_question_is_posted_as_a_form() -> None:
+    wire = ScriptedWire(fine())
+    client: Any = shop(wire, client=Asking)[0]
+    assert await client.opinion("a b&c=d/\u00e9", "Basic x") == Book(id="pojos")
+    assert sent(wire) == ("POST", "/opinions", b"about=a+b%26c%3Dd%2F%C3%A9&loud=no")
+    assert told(wire.attempts[0], b"content-type") == "application/x-www-form-urlencoded"
+    assert told(wire.attempts[0], b"authorization") == "Basic x"
+
+
+async def test_a_question_changes_nothing_and_is_asked_again_after_a_failure() -> None:
+    wire = ScriptedWire(failing(), fine())
+    client: Any = shop(wire, client=Asking)[0]
+    assert await client.opinion("rain") == Book(id="pojos")
+    assert len(wire.attempts) == 2
+    assert told(wire.attempts[0], b"authorization") is None
+
+
+async def test_two_questions_at_once_are_two_because_what_they_ask_is_not_in_their_target() -> None:
+    wire = ScriptedWire(fine(0.1))
+    client: Any = shop(wire, client=Asking)[0]
+    asking = [asyncio.create_task(ask(client.opinion(about))) for about in ("rain", "snow")]
+    await asyncio.gather(*asking)
+    assert len(wire.attempts) == 2
 
 
 # whom it tells

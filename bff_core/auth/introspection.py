@@ -1,0 +1,44 @@
+"""Tokens that say nothing by themselves: the issuer is asked what they are (RFC 7662)."""
+
+from functools import partial
+from typing import Any
+
+from bff_core.auth.issuer import Issuer
+from bff_core.auth.jwt import TokenRefused
+from bff_core.auth.together import Together
+from bff_core.bearer_settings import IntrospectionSettings
+from bff_core.errors import GatewayError, IdentityUnavailable
+
+__all__ = ["Introspection"]
+
+
+class Introspection:
+    """Asks once for all requests that show the same token at the same time."""
+
+    def __init__(self, issuer: Issuer, settings: IntrospectionSettings) -> None:
+        self._issuer, self._settings = issuer, settings
+        self._together = Together()
+
+    async def active(self, token: str, digest: bytes) -> dict[str, Any]:
+        """What the issuer says of an active token; ``digest`` is its hash.
+
+        Raises ``TokenRefused`` where it is not active, ``IdentityUnavailable`` where the issuer does not say.
+        """
+        answer = await self._together.result(digest, partial(self._ask, token))
+        active = answer.get("active")
+        if active is False:
+            raise TokenRefused("the issuer says that it is not active")
+        if active is not True:
+            raise IdentityUnavailable("the issuer does not say whether a token is active")
+        return answer
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._together.close()
+
+    async def _ask(self, token: str) -> dict[str, Any]:
+        try:
+            return await self._issuer.introspection(token, self._settings)
+        except GatewayError as error:
+            wrong = str(error)
+        raise IdentityUnavailable(f"a token could not be asked about: {wrong}")
