@@ -19,8 +19,7 @@ from pydantic import ValidationError
 
 from bff_core.cli.check import show
 from bff_core.cli.found import FoundGateway
-from bff_core.discovery import Member, SourceFailed, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Watch, source_of
 from bff_core.discovery.consul import Consul
 from bff_core.discovery.consul_entries import Entries
 from bff_core.discovery.rate import Rate
@@ -790,7 +789,7 @@ def test_the_token_comes_from_the_environment_and_check_does_not_show_it(
 @pytest.mark.real_time
 async def test_an_upstream_that_names_consul_is_looked_up_there(consul: ConsulServer) -> None:
     consul.register("catalog", 7001)
-    chosen = source(
+    chosen = source_of(
         "catalog",
         UpstreamSettings(discover="consul:catalog"),
         DiscoverySettings(consul=ConsulSettings(url=consul.url)),

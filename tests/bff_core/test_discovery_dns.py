@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bff_core.discovery import Member, SourceFailed, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Watch, source_of
 from bff_core.discovery.dns import Dns
 from bff_core.discovery.name_servers import Addresses, NameServers
 from bff_core.discovery_settings import DiscoverySettings, DnsSettings
@@ -434,6 +433,6 @@ def test_it_works_on_either_loop_and_leaves_no_task_behind(loop: Callable[[], as
 
 def test_settings_name_it_and_nobody_else_pays_for_it() -> None:
     upstream = UpstreamSettings(discover=BY_NAME)
-    assert isinstance(source("catalog", upstream, DiscoverySettings()), Dns)
+    assert isinstance(source_of("catalog", upstream, DiscoverySettings()), Dns)
     code = "import sys, bff_core.gateway, bff_core.discovery.chosen; sys.exit('dns' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=True, timeout=60)

@@ -14,8 +14,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from bff_core.cli.policies import way
-from bff_core.discovery import Member, SourceFailed, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Watch, source_of
 from bff_core.discovery.endpoint_slices import members
 from bff_core.discovery.kubernetes import Kubernetes
 from bff_core.discovery.kubernetes_shapes import EndpointSliceList
@@ -174,7 +173,7 @@ async def test_it_is_what_the_settings_of_an_upstream_name(server: KubernetesSer
         asked = DiscoverySettings(
             kubernetes=KubernetesSettings(kubeconfig=kubeconfig(tmp_path, server.url, token=TOKEN))
         )
-        kubernetes = source("catalog", UpstreamSettings(discover="kubernetes:catalog"), asked)
+        kubernetes = source_of("catalog", UpstreamSettings(discover="kubernetes:catalog"), asked)
         assert isinstance(kubernetes, Kubernetes)
         async with reading(kubernetes) as sets:
             assert [str(member.instance) for member in await anext(sets)] == ["http://10.0.0.1:8080"]

@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bff_core.discovery import Member, SourceFailed, Static, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Static, Watch, source_of
 from bff_core.upstream_settings import UpstreamSettings
 from bff_core.wire import Instance
 
@@ -122,7 +121,7 @@ async def test_an_instance_that_is_elsewhere_or_counts_for_more_is_news(changed:
 
 async def test_a_list_in_the_settings_is_known_at_once_and_never_news() -> None:
     places = [{"url": "http://a.test", "zone": "eu", "weight": 2}, "http://b.test"]
-    listed = source("catalog", UpstreamSettings(instances=places))
+    listed = source_of("catalog", UpstreamSettings(instances=places))
     assert listed.known == (member("a.test", "eu", 2), B)
     found = Watched(listed)
     await found.after(LONG)
