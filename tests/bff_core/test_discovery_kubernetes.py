@@ -433,6 +433,30 @@ async def test_a_refusal_says_what_the_server_said(status: int, server: Kubernet
     assert str(failed.value).startswith(f"kubernetes: answered {status} to {LIST}: {message}")
 
 
+@pytest.mark.parametrize("before", [0, 390])  # the second is cut in the midst of the token
+async def test_a_refusal_that_repeats_the_token_does_not_show_it(
+    before: int, server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server, reading(in_pod(tmp_path, server, monkeypatch, TOKEN)) as sets:
+        server.refusal = 400, "BadRequest", f"{'-' * before}{TOKEN} is what you sent"
+        with pytest.raises(SourceFailed, match="answered 400") as failed:
+            await anext(sets)
+    assert TOKEN[:2] not in str(failed.value)
+
+
+async def test_a_watch_that_repeats_the_token_does_not_show_it(
+    server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server, reading(in_pod(tmp_path, server, monkeypatch, TOKEN)) as sets:
+        await anext(sets)
+        reader = asyncio.create_task(anext(sets))
+        await is_watched(server)
+        server.say(b'{"type":"ERROR","object":{"code":500,"message":"you sent %s"}}\n' % TOKEN.encode())
+        with pytest.raises(SourceFailed, match="failed with 500: you sent") as failed:
+            await reader
+    assert TOKEN not in str(failed.value)
+
+
 async def test_a_watch_that_is_refused_is_a_failure(server: KubernetesServer, tmp_path: Path) -> None:
     async with server, reading(found_in(tmp_path, server)) as sets:
         await anext(sets)

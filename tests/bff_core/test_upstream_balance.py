@@ -272,7 +272,7 @@ class WhateverHappens(RuleBasedStateMachine):
         return here & well if here and 10 * len(here & well) >= 7 * len(here) and not self._doubtful() else well
 
     def _doubtful(self) -> bool:
-        """Somebody in our zone failed again and again, so that the others may be asked too, from one look to the next."""
+        """Somebody in our zone failed again and again: the others may be asked too, from one look to the next."""
         if self.zone and any(one.in_row > 1 for one in self.met.values()):
             self.doubted = True
         return self.doubted
