@@ -71,6 +71,20 @@ def shares(members: Sequence[Member]) -> dict[str, float]:
 
 
 @real_time
+@pytest.mark.parametrize("along", [("A", "AAAA"), ()], ids=["along", "asked for"])
+async def test_what_no_host_can_be_called_is_no_target(along: tuple[str, ...], server: NameServer) -> None:
+    server.along = along
+    targets = (r"x:80.test.", r"b\013\010x.test.", "a/b.test.", r"\@b.test.", "10.0.0.9.")
+    server.say(SRV, "SRV", "0 1 7001 a.test.", *(f"0 1 7001 {target}" for target in targets))
+    for name in ("a.test", *targets):
+        server.say(name.removesuffix("."), "A", "10.0.0.1")
+    assert {member.instance.name for member in await first(dns(server, BY_SRV))} == {"a.test"}
+    server.say(SRV, "SRV", "0 1 7001 x:80.test.")
+    with pytest.raises(SourceFailed, match=r"^x:80\.test: no host can be called that$"):
+        await first(dns(server, BY_SRV))
+
+
+@real_time
 async def test_each_address_of_a_name_is_an_instance_that_is_called_by_the_name(server: NameServer) -> None:
     server.say(NAME, "A", "10.0.0.1")
     server.say(NAME, "AAAA", "fd00::1")
