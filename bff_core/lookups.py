@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, InstanceOf
 
 from bff_core.setting_types import Strict
 
-__all__ = ["ConsulLookup", "Discover", "DnsLookup", "KubernetesLookup", "Lookup"]
+__all__ = ["ConsulLookup", "Discover", "DnsLookup", "KubernetesLookup", "Lookup", "is_host_name"]
 
 _LABEL: Final = r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?"
 _HOST_NAME: Final = re.compile(rf"(?=.*[a-z]){_LABEL}(\.{_LABEL})*\.?", re.IGNORECASE)
@@ -17,6 +17,11 @@ _KUBERNETES: Final = re.compile(
     r"(?:(?P<namespace>[a-z0-9][a-z0-9-]{0,62})/)?(?P<service>[a-z][a-z0-9-]{0,62})(?::(?P<port>[a-z0-9-]{1,63}))?"
 )
 _LONGEST_NAME: Final = 253
+
+
+def is_host_name(text: str) -> bool:
+    """A host can be called that, with or without a last dot, and it is no address."""
+    return len(text) <= _LONGEST_NAME and _HOST_NAME.fullmatch(text) is not None
 
 
 class Lookup(Strict):
@@ -49,7 +54,7 @@ class DnsLookup(Lookup):
         """From how it is written; ``ValueError`` where that is wrong."""
         url = urlsplit(text.removeprefix("dns:"))
         name = url.hostname or ""
-        if url.scheme not in {"http", "https"} or not _HOST_NAME.fullmatch(name) or len(name) > _LONGEST_NAME:
+        if url.scheme not in {"http", "https"} or not is_host_name(name):
             raise ValueError(f'{text!r} is no name; write it like "dns:http://catalog.internal:7001"')
         if url.path not in {"", "/"} or url.query or url.fragment or "@" in url.netloc or url.port == 0:
             raise ValueError(f"{text!r} holds more than scheme, name and port")

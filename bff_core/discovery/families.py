@@ -8,6 +8,7 @@ from typing import Final
 
 from bff_core.discovery.contract import SourceFailed
 from bff_core.discovery.name_servers import FAMILIES, Addresses, Family, NameServers
+from bff_core.lookups import is_host_name
 
 __all__ = ["Families"]
 
@@ -49,6 +50,8 @@ class Families:
     async def _one(
         self, servers: NameServers, name: str, along: Mapping[Family, Addresses]
     ) -> Addresses | SourceFailed:
+        if not is_host_name(name):  # and it would be in Host, and what a certificate must be for
+            return SourceFailed(f"{name.removesuffix('.')}: no host can be called that")
         came = {family: along[name, family] for family in FAMILIES if (name, family) in along}
         async with asyncio.TaskGroup() as group:
             asking = {

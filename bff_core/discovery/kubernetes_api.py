@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
-from bff_core.discovery.asking import Api
+from bff_core.discovery.asking import Api, Headers, without_secrets
 from bff_core.discovery.contract import SourceFailed
 from bff_core.discovery.endpoint_slices import Slices
 from bff_core.discovery.json_lines import Lines
@@ -60,6 +60,7 @@ class EndpointSliceApi:
     def __init__(self, access: Access, namespace: str | None, service: str) -> None:
         self._api = Api("kubernetes", access.url, access.terms)
         self._credentials = access.credentials
+        self._sent: Headers = ()
         path = urlsplit(access.url).path.rstrip("/")
         self.namespace = namespace or access.namespace
         self._path = f"{path}/apis/discovery.k8s.io/v1/namespaces/{quote(self.namespace, safe='')}/endpointslices"
@@ -87,7 +88,7 @@ class EndpointSliceApi:
         async with self._asked(query, within=_ANSWER, body_within=seconds + _GRACE) as reply, _pieces(reply) as pieces:
             async for piece in pieces:
                 for line in lines.of(piece):
-                    yield _event(line)
+                    yield _event(without_secrets(line, self._sent))
                 said += len(piece)
                 if said > _ENOUGH:
                     return
@@ -122,14 +123,14 @@ class EndpointSliceApi:
                 await reply.close()
                 reply = await self._send(target, within, body_within)
             if reply.status != 200:
-                raise _refusal(reply.status, self._path, await _whole(reply))
+                raise _refusal(reply.status, self._path, without_secrets(await _whole(reply), self._sent))
             yield reply
         finally:
             await reply.close()
 
     async def _send(self, target: str, within: float, body_within: float) -> ReplyStream:
-        headers = self._credentials.headers(_now())
-        return await self._api.stream(target, headers, within=within, body_within=body_within)
+        self._sent = self._credentials.headers(_now())
+        return await self._api.stream(target, self._sent, within=within, body_within=body_within)
 
 
 @asynccontextmanager

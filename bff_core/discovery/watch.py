@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NoReturn
 
 from bff_core.discovery.contract import Member, Source, SourceFailed
+from bff_core.discovery.pace import AT_ONCE
 
 __all__ = ["Watch"]
 
@@ -33,6 +34,7 @@ class Watch:
         self._failing_since: str | None = None
         self._failure: str | None = None
         self._failures = self._changes = 0
+        self._well_since: float | None = None
 
     async def run(self) -> NoReturn:
         """Watch until cancelled."""
@@ -67,7 +69,8 @@ class Watch:
         if self._failing_since is not None:
             _log.info("%s: its source answers again", self._upstream)
         self._failing_since = self._failure = None
-        self._failures = 0
+        if self._well_since is None:
+            self._well_since = asyncio.get_running_loop().time()
         if set(members) != set(self._known):
             self._changed(members)
             self._known = members  # not before, so that who stumbles over it is told again
@@ -75,12 +78,20 @@ class Watch:
         self.answered.set()
 
     def _failed(self, why: str) -> None:
+        if self._well_for() >= AT_ONCE:
+            self._failures = (
+                0  # not with the first answer, or what answers and fails at once would be asked without end
+            )
+        self._well_since = None
         self._failures += 1
         self._failure = why
         if self._failing_since is None:
             self._failing_since = _now()
             _log.warning("%s: its source fails, and what is known stays: %s", self._upstream, why)
         self.answered.set()
+
+    def _well_for(self) -> float:
+        return 0.0 if self._well_since is None else asyncio.get_running_loop().time() - self._well_since
 
 
 def _pause(failures: int) -> float:

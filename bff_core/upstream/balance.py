@@ -30,7 +30,7 @@ _STEP: Final = 0.1  # of a slow start, from one look at it to the next
 _LEAST: Final = 0.1  # of its weight: what a slow start begins with
 _ENOUGH: Final = 0.7  # of those in our zone that must be well, or the others are asked too
 _AVOIDED: Final = 2  # failures in a row; one alone is chance
-_MORE: Final = 4  # of how many one is chosen where two are not enough; a call is tried three times by default
+_MORE: Final = 4  # of how many one is chosen where two are not enough
 _PANIC: Final = 0.5  # of all that must be well, or all are asked
 _MARGIN: Final = 3.0  # times as much must one have to do as another, before weights do not count
 
@@ -47,6 +47,8 @@ class Balancer:
         self._all: dict[Instance, Standing] = {}
         self._draining: list[Standing] = []
         self._candidates: list[Standing] = []
+        self._well: list[Standing] = []
+        """In all zones."""
         self._shares: list[float] = []
         """Of the candidates, each with those before it; empty where all have the same."""
         self._next_look = self._reviewed_at = -inf
@@ -73,7 +75,7 @@ class Balancer:
             else:
                 chosen = other if other_is_better else one
         elif count:
-            chosen = candidates[0]
+            chosen = self._best_of_more(now, tried) if tried else candidates[0]
         else:
             raise NoInstance(self._upstream, "no instance of it is known")
         chosen.in_flight += 1
@@ -144,13 +146,12 @@ class Balancer:
 
         None of those tried, or else not the last of them; and none that has just cost somebody much time.
         """
-        drawn = sample(self._candidates, min(_MORE, len(self._candidates)))
-        if tried:
-            drawn = (
-                [standing for standing in drawn if standing not in tried]
-                or [standing for standing in drawn if standing is not tried[-1]]
-                or drawn
-            )
+        drawn = (
+            _drawn(self._candidates, tried)
+            or _drawn(self._well, tried)  # in another zone
+            or _drawn(self._candidates, tried[-1:])
+            or self._candidates
+        )
         calm = [standing for standing in drawn if standing.calm_at <= now]
         return min(calm or drawn, key=lambda standing: standing.burden(now))
 
@@ -184,7 +185,7 @@ class Balancer:
         everyone = list(self._all.values())
         present = [standing for standing in everyone if standing.back_at <= now]
         self._out = len(everyone) - len(present)
-        well = [standing for standing in present if standing.healthy]
+        self._well = well = [standing for standing in present if standing.healthy]
         self.panic = len(well) < _PANIC * len(everyone)
         self._candidates = everyone if self.panic else self._near(everyone, well)
         self._weigh(now)
@@ -242,6 +243,12 @@ class Balancer:
         if standing.back_at > now:
             return State.EJECTED
         return State.IN_USE if standing in candidates else State.ELSEWHERE
+
+
+def _drawn(standings: Sequence[Standing], tried: Sequence[Standing]) -> list[Standing]:
+    """Four that were not tried, or as many as there are."""
+    drawn = sample(standings, min(_MORE + len(tried), len(standings)))
+    return [standing for standing in drawn if standing not in tried][:_MORE]
 
 
 def _facts(standing: Standing, state: State, connections: Connections | None, now: float) -> dict[str, Any]:

@@ -96,9 +96,10 @@ class Http1Wire:
         return await self._until(until, connection, promise)
 
     def connections(self, instance: Instance) -> Connections | None:
-        """See ``Wire.connections``."""
-        pool = self._pools.get(instance)
-        return Connections(0, 0) if pool is None else pool.connections
+        """See ``Wire.connections``: those too that end with their reply, because it was retired."""
+        used = [self._pools[instance]] if instance in self._pools else []
+        each = [pool.connections for pool in (*used, *self._retired) if pool.instance == instance]
+        return Connections(sum(one.open for one in each), sum(one.sent_again for one in each))
 
     def retire(self, instance: Instance) -> None:
         """See ``Wire.retire``. Where it comes back before that, it begins with new connections."""

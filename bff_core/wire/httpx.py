@@ -46,6 +46,7 @@ class HttpxWire:
         self._ways: dict[tuple[str, str], _Way] = {}
         self._room = asyncio.Semaphore(connections)
         self._exchanges: set[asyncio.Task[Any]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def send(self, instance: Instance, request: Request, *, until: float, max_body: int) -> Reply:
         """See ``Wire.send``."""
@@ -80,16 +81,26 @@ class HttpxWire:
         """See ``Wire.connections``."""
 
     def retire(self, instance: Instance) -> None:
-        """See ``Wire.retire``; httpx lets nobody end the connections of one, so that they end when they were idle for
-        half a minute.
+        """See ``Wire.retire``; httpx lets nobody end the connections of one beside others, so that they end when they
+        were idle for half a minute and one of the others is called. A name that only it had is let go of at once.
         """
+        key = _apart(instance)
+        way = self._ways.get(key)
+        if way is None:
+            return
+        way.instances.discard(instance)
+        if key[1] and not way.instances:
+            del self._ways[key]  # or names that come and go would be kept for ever
+            closing = asyncio.get_running_loop().create_task(way.close())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
 
     async def close(self) -> None:
         """See ``Wire.close``."""
-        while self._exchanges:
-            await asyncio.wait(self._exchanges)
+        while under_way := self._exchanges | self._closing:
+            await asyncio.wait(under_way)
         for way in self._ways.values():
-            await way.transport.aclose()
+            await way.close()
 
     async def _find_room(self, instance: Instance, until: float) -> None:
         try:
@@ -99,13 +110,13 @@ class HttpxWire:
             raise Busy(instance.upstream, "every connection is taken") from None
 
     def _way(self, instance: Instance) -> "_Way":
-        # one for each upstream, because a connection made on one's terms is no other's; httpcore has one for a socket,
-        # and does not tell apart what was proven to be called differently at one address
-        apart = {"unix": instance.host, "https": instance.name}
-        key = (instance.upstream, apart.get(instance.scheme, ""))
-        if key not in self._ways:
-            self._ways[key] = _Way(instance, self._terms.get(instance.upstream) or Terms(), self._connections)
-        return self._ways[key]
+        key = _apart(instance)
+        way = self._ways.get(key)
+        if way is None:
+            terms = self._terms.get(instance.upstream) or Terms()
+            way = self._ways[key] = _Way(instance, terms, self._connections)
+        way.instances.add(instance)
+        return way
 
     def _start(self, exchange: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(exchange)
@@ -146,7 +157,7 @@ class HttpxWire:
     async def _exchange(self, instance: Instance, request: Request, until: float) -> AsyncIterator[httpx.Response]:
         exchange_until.set(until)
         way = self._way(instance)
-        with _typed_errors(instance):
+        with _typed_errors(instance), way.used():
             async with _content(request, until) as content:
                 response = await way.transport.handle_async_request(_outgoing(instance, request, content, way.terms))
             try:
@@ -173,11 +184,21 @@ def _typed_errors(instance: Instance) -> Iterator[None]:
         raise BadReply(instance.upstream, str(error) or type(error).__name__) from error
 
 
+def _apart(instance: Instance) -> tuple[str, str]:
+    # by upstream, because a connection made on one's terms is no other's; httpcore has one way for a socket, and does
+    # not tell apart what was proven to be called differently at one address
+    return instance.upstream, {"unix": instance.host, "https": instance.name}.get(instance.scheme, "")
+
+
 class _Way:
     """How one upstream is reached."""
 
     def __init__(self, instance: Instance, terms: Terms, connections: int) -> None:
         self.terms = terms
+        self.instances: set[Instance] = set()
+        self._exchanges = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
         self.transport = httpx.AsyncHTTPTransport(verify=terms.tls, trust_env=False)
         # the one way to hand httpx a network backend
         self.transport._pool = httpcore.AsyncConnectionPool(
@@ -187,6 +208,23 @@ class _Way:
             uds=instance.host if instance.scheme == "unix" else None,
             network_backend=PunctualBackend(),
         )
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """For an exchange."""
+        self._exchanges += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._exchanges -= 1
+            if not self._exchanges:
+                self._unused.set()
+
+    async def close(self) -> None:
+        """When nothing is under way any more."""
+        await self._unused.wait()
+        await self.transport.aclose()
 
 
 class _Stream:

@@ -19,8 +19,7 @@ from pydantic import ValidationError
 
 from bff_core.cli.check import show
 from bff_core.cli.found import FoundGateway
-from bff_core.discovery import Member, SourceFailed, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Watch, source_of
 from bff_core.discovery.consul import Consul
 from bff_core.discovery.consul_entries import Entries
 from bff_core.discovery.rate import Rate
@@ -681,6 +680,7 @@ async def test_the_token_is_sent_and_is_never_seen(caplog: pytest.LogCaptureFixt
         assert "ACL not found" in await failure(asking(consul, token="another"))
         for says in (
             Answer(f"you sent X-Consul-Token: {TOKEN}".encode(), 500),
+            Answer(b"you sent X-Consul-Token: ".rjust(200 - len(TOKEN) // 2) + TOKEN.encode(), 500),  # cut in its midst
             Answer(b"[]", headers=(("X-Consul-Index", TOKEN),)),
             Answer(TOKEN.encode(), headers=(("X-Consul-Index", "7"),)),
             Answer(b"[]", headers=(("X-Consul-Index", "7"), ("X-Consul-Knownleader", TOKEN))),
@@ -688,12 +688,12 @@ async def test_the_token_is_sent_and_is_never_seen(caplog: pytest.LogCaptureFixt
             consul.change(says=says)
             async with watched(asking(consul, token=TOKEN)) as (watch, _):
                 await until(lambda watch=watch: watch.facts()["failure"])
-                assert TOKEN not in str(watch.facts())
+                assert TOKEN[:8] not in str(watch.facts())
         settings = ConsulSettings(token=TOKEN)
         for shown in (repr(known), repr(vars(known)), str(settings), repr(settings), settings.model_dump_json()):
             assert TOKEN not in shown
     assert caplog.records
-    assert TOKEN not in caplog.text
+    assert TOKEN[:8] not in caplog.text
 
 
 @pytest.mark.parametrize("token", ["", "two words", f"{TOKEN}\r\nx: y", f"{TOKEN}\0", f"{TOKEN}\u00e9", [TOKEN]])
@@ -790,7 +790,7 @@ def test_the_token_comes_from_the_environment_and_check_does_not_show_it(
 @pytest.mark.real_time
 async def test_an_upstream_that_names_consul_is_looked_up_there(consul: ConsulServer) -> None:
     consul.register("catalog", 7001)
-    chosen = source(
+    chosen = source_of(
         "catalog",
         UpstreamSettings(discover="consul:catalog"),
         DiscoverySettings(consul=ConsulSettings(url=consul.url)),

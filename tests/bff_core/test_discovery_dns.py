@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from bff_core.discovery import Member, SourceFailed, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Watch, source_of
 from bff_core.discovery.dns import Dns
 from bff_core.discovery.name_servers import Addresses, NameServers
 from bff_core.discovery_settings import DiscoverySettings, DnsSettings
@@ -69,6 +68,20 @@ def shares(members: Sequence[Member]) -> dict[str, float]:
 
 
 # which they are
+
+
+@real_time
+@pytest.mark.parametrize("along", [("A", "AAAA"), ()], ids=["along", "asked for"])
+async def test_what_no_host_can_be_called_is_no_target(along: tuple[str, ...], server: NameServer) -> None:
+    server.along = along
+    targets = (r"x:80.test.", r"b\013\010x.test.", "a/b.test.", r"\@b.test.", "10.0.0.9.")
+    server.say(SRV, "SRV", "0 1 7001 a.test.", *(f"0 1 7001 {target}" for target in targets))
+    for name in ("a.test", *targets):
+        server.say(name.removesuffix("."), "A", "10.0.0.1")
+    assert {member.instance.name for member in await first(dns(server, BY_SRV))} == {"a.test"}
+    server.say(SRV, "SRV", "0 1 7001 x:80.test.")
+    with pytest.raises(SourceFailed, match=r"^x:80\.test: no host can be called that$"):
+        await first(dns(server, BY_SRV))
 
 
 @real_time
@@ -434,6 +447,6 @@ def test_it_works_on_either_loop_and_leaves_no_task_behind(loop: Callable[[], as
 
 def test_settings_name_it_and_nobody_else_pays_for_it() -> None:
     upstream = UpstreamSettings(discover=BY_NAME)
-    assert isinstance(source("catalog", upstream, DiscoverySettings()), Dns)
+    assert isinstance(source_of("catalog", upstream, DiscoverySettings()), Dns)
     code = "import sys, bff_core.gateway, bff_core.discovery.chosen; sys.exit('dns' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=True, timeout=60)

@@ -14,8 +14,7 @@ from hypothesis import settings as effort
 from hypothesis import strategies as st
 
 from bff_core.cli.policies import way
-from bff_core.discovery import Member, SourceFailed, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Watch, source_of
 from bff_core.discovery.endpoint_slices import members
 from bff_core.discovery.kubernetes import Kubernetes
 from bff_core.discovery.kubernetes_shapes import EndpointSliceList
@@ -174,7 +173,7 @@ async def test_it_is_what_the_settings_of_an_upstream_name(server: KubernetesSer
         asked = DiscoverySettings(
             kubernetes=KubernetesSettings(kubeconfig=kubeconfig(tmp_path, server.url, token=TOKEN))
         )
-        kubernetes = source("catalog", UpstreamSettings(discover="kubernetes:catalog"), asked)
+        kubernetes = source_of("catalog", UpstreamSettings(discover="kubernetes:catalog"), asked)
         assert isinstance(kubernetes, Kubernetes)
         async with reading(kubernetes) as sets:
             assert [str(member.instance) for member in await anext(sets)] == ["http://10.0.0.1:8080"]
@@ -432,6 +431,30 @@ async def test_a_refusal_says_what_the_server_said(status: int, server: Kubernet
         with pytest.raises(SourceFailed, match=told) as failed:
             await anext(sets)
     assert str(failed.value).startswith(f"kubernetes: answered {status} to {LIST}: {message}")
+
+
+@pytest.mark.parametrize("before", [0, 390])  # the second is cut in the midst of the token
+async def test_a_refusal_that_repeats_the_token_does_not_show_it(
+    before: int, server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server, reading(in_pod(tmp_path, server, monkeypatch, TOKEN)) as sets:
+        server.refusal = 400, "BadRequest", f"{'-' * before}{TOKEN} is what you sent"
+        with pytest.raises(SourceFailed, match="answered 400") as failed:
+            await anext(sets)
+    assert TOKEN[:2] not in str(failed.value)
+
+
+async def test_a_watch_that_repeats_the_token_does_not_show_it(
+    server: KubernetesServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with server, reading(in_pod(tmp_path, server, monkeypatch, TOKEN)) as sets:
+        await anext(sets)
+        reader = asyncio.create_task(anext(sets))
+        await is_watched(server)
+        server.say(b'{"type":"ERROR","object":{"code":500,"message":"you sent %s"}}\n' % TOKEN.encode())
+        with pytest.raises(SourceFailed, match="failed with 500: you sent") as failed:
+            await reader
+    assert TOKEN not in str(failed.value)
 
 
 async def test_a_watch_that_is_refused_is_a_failure(server: KubernetesServer, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
-from bff_core.discovery import Member, SourceFailed, Static, Watch
-from bff_core.discovery.chosen import source
+from bff_core.discovery import Member, SourceFailed, Static, Watch, source_of
 from bff_core.upstream_settings import UpstreamSettings
 from bff_core.wire import Instance
 
@@ -122,7 +122,7 @@ async def test_an_instance_that_is_elsewhere_or_counts_for_more_is_news(changed:
 
 async def test_a_list_in_the_settings_is_known_at_once_and_never_news() -> None:
     places = [{"url": "http://a.test", "zone": "eu", "weight": 2}, "http://b.test"]
-    listed = source("catalog", UpstreamSettings(instances=places))
+    listed = source_of("catalog", UpstreamSettings(instances=places))
     assert listed.known == (member("a.test", "eu", 2), B)
     found = Watched(listed)
     await found.after(LONG)
@@ -193,7 +193,7 @@ class Ending(Scripted):
 async def test_a_source_that_ends_has_failed() -> None:
     scripted = Ending()
     found = Watched(scripted)
-    await found.after(10)
+    await found.after(LONG)
     assert len(scripted.began) > 5
     assert found.watch.facts()["failure"] == "ended without a reason"
     assert found.told == [(A,)]
@@ -232,6 +232,22 @@ async def test_whoever_stumbles_over_news_is_told_again(caplog: pytest.LogCaptur
     assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
     running.cancel()
     await asyncio.wait([running])
+
+
+async def test_what_answers_once_and_fails_at_once_is_asked_ever_more_slowly() -> None:
+    steps = [step for _ in range(1000) for step in ([A], SourceFailed("may list, and not watch"))]
+    scripted = Scripted(*steps)
+    await Watched(scripted).after(LONG)
+    assert len(scripted.began) < LONG / 10
+
+
+async def test_what_has_answered_for_a_while_is_asked_again_soon_after_it_fails() -> None:
+    steps = [step for _ in range(100) for step in ([A], 5.0, SourceFailed("now and then"))]
+    scripted = Scripted(*steps)
+    await Watched(scripted).after(LONG)
+    pauses = [later - earlier - 5 for earlier, later in pairwise(scripted.began)]
+    assert len(pauses) == 100
+    assert max(pauses) <= 0.5
 
 
 async def test_of_an_outage_its_begin_and_its_end_are_logged_and_no_failure_between(

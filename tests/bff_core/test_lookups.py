@@ -47,7 +47,7 @@ def test_any_text_is_a_lookup_or_refused_and_is_shown_as_it_was_written(text: st
     if (lookup := looked_up(text)) is not None:
         assert str(lookup) == text
         assert text.startswith(f"{lookup.kind}:")
-        assert lookup.scheme in {"http", "https"}
+        assert lookup.scheme in {"http", "https"} or (lookup.scheme is None and lookup.kind == "kubernetes")
         assert text.isprintable()
         assert type(lookup).parse(text) == lookup
 
@@ -109,7 +109,7 @@ def test_a_name_that_begins_with_an_underscore_is_asked_for_services(service: st
                 scheme="https", service="catalog", namespace="store", port="http",
             ),
         ),
-        ("kubernetes:catalog", KubernetesLookup(text="kubernetes:catalog", scheme="http", service="catalog")),
+        ("kubernetes:catalog", KubernetesLookup(text="kubernetes:catalog", scheme=None, service="catalog")),
     ],
 )  # fmt: skip
 def test_what_is_written_is_what_is_looked_up(text: str, lookup: Lookup) -> None:

@@ -163,8 +163,8 @@ class WhateverHappens(RuleBasedStateMachine):
             standing = self.balancer.pick(self.now, tried)
             self._see_what_was_ejected()
             candidates = self._candidates()
-            assert standing.instance in candidates
-            assert standing not in tried or len(candidates) == 1 or self._doubtful()
+            assert standing.instance in candidates or candidates <= {one.instance for one in tried}
+            assert standing not in tried or len(candidates | self._well()) == 1 or self._doubtful()
             assert self.met.setdefault(standing.instance, standing) is standing
             assert (standing.zone, standing.weight) == self.members[standing.instance][1:]
             self.under_way.append((standing, self.now))
@@ -272,7 +272,7 @@ class WhateverHappens(RuleBasedStateMachine):
         return here & well if here and 10 * len(here & well) >= 7 * len(here) and not self._doubtful() else well
 
     def _doubtful(self) -> bool:
-        """Somebody in our zone failed again and again, so that the others may be asked too, for a while."""
+        """Somebody in our zone failed again and again: the others may be asked too, from one look to the next."""
         if self.zone and any(one.in_row > 1 for one in self.met.values()):
             self.doubted = True
         return self.doubted
@@ -438,6 +438,33 @@ def test_of_three_the_third_attempt_goes_to_the_third_instance_and_a_fourth_not_
     everyone["c"].in_flight += 1000
     assert set(picks(balancer, 200, 0.0, everyone["a"], everyone["b"])) == {"c"}
     assert "b" not in picks(balancer, 200, 0.0, everyone["a"], everyone["c"], everyone["b"])
+
+
+@pytest.mark.parametrize("names", ["abcde", "abcdefghij"])
+def test_however_many_were_tried_it_is_another_one_as_long_as_there_is_one(names: str) -> None:
+    balancer = among(members(names))
+    tried: list[Standing] = []
+    for _ in names:
+        tried.append(balancer.pick(0.0, tried))
+    assert len(set(tried)) == len(names)
+
+
+def test_of_those_that_were_not_tried_it_looks_at_four_too() -> None:
+    balancer = among(members("abcdef"))
+    everyone = known(balancer)
+    for place, name in enumerate("bcdef"):
+        everyone[name].in_flight = place
+    assert set(picks(balancer, 500, 0.0, everyone["a"])) == {"b", "c"}
+
+
+@pytest.mark.parametrize("names", ["a", "ab"])
+def test_where_all_in_the_zone_were_tried_another_attempt_leaves_it(names: str) -> None:
+    balancer = among([*members(names, zone="here"), *members("cd", zone="there")], zone="here")
+    everyone = known(balancer)
+    assert set(everyone) == set(names)
+    assert set(picks(balancer, 100, 0.0, *everyone.values())) == set("cd")
+    balancer.checked(instance("c"), 0.0, healthy=False)
+    assert set(picks(balancer, 100, 0.0, *everyone.values())) == {"d"}
 
 
 def test_what_hung_is_no_choice_for_twice_as_long_and_what_refused_at_once_is() -> None:

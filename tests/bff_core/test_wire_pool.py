@@ -306,6 +306,25 @@ async def test_connections_and_what_was_sent_again_are_counted_where_the_wire_ca
         assert seen == (expected if Conforming.kind == "http1" else [None] * 3)
 
 
+async def test_connections_to_what_is_retired_are_counted_until_they_end_and_with_those_after_it_comes_back() -> None:
+    answer = asyncio.Event()
+    async with RawServer(held_until(answer)) as server, open_wire() as wire:
+        calls, seen = [], []
+        for _ in range(2):
+            calls.append(started(wire.send(server.instance, GET, until=after(5), max_body=10)))
+            while server.open < len(calls):
+                await asyncio.sleep(0)
+            wire.retire(server.instance)
+            seen.append(wire.connections(server.instance))
+        answer.set()
+        await asyncio.gather(*calls)
+        if Conforming.kind == "http1":
+            await gone(server)
+        seen.append(wire.connections(server.instance))
+        expected = [Connections(1, 0), Connections(2, 0), Connections(0, 0)]
+        assert seen == (expected if Conforming.kind == "http1" else [None] * 3)
+
+
 async def test_closing_waits_for_what_is_under_way_at_what_is_retired() -> None:
     answer = asyncio.Event()
     async with RawServer(held_until(answer)) as server, open_wire() as wire:

@@ -296,6 +296,55 @@ async def test_a_reader_who_is_slower_than_a_service_that_leaves_gets_all_of_its
         await stream.close()
 
 
+async def test_what_was_called_by_a_name_of_its_own_leaves_nothing_when_it_is_retired(tmp_path: Path) -> None:
+    more = asyncio.Event()
+
+    async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(2):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(OK + b"content-length: 2\r\n\r\no")
+            await more.wait()
+            writer.write(b"k")
+        await reader.read()
+
+    terms, tls = trusting(tmp_path, server_name="shop.test"), serving(certificate("shop.test"))
+    async with RawServer(script, tls=tls) as server, open_wire(terms=terms) as wire:
+        idle, busy = (server.instance._replace(name=name) for name in ("idle.test", "busy.test"))
+        more.set()
+        await wire.send(idle, GET, until=after(5), max_body=100)
+        more.clear()
+        stream = await wire.stream(busy, GET, until=after(5), max_body=100)
+        for instance in (idle, busy):
+            wire.retire(instance)
+        await are_open(server, 1)
+        more.set()
+        assert b"".join([piece async for piece in stream]) == b"ok"
+        await stream.close()
+        await are_open(server, 0)
+        assert (await wire.send(busy, GET, until=after(5), max_body=100)).body == b"ok"
+
+
+async def are_open(server: RawServer, connections: int) -> None:
+    async with asyncio.timeout(5):
+        while server.open != connections:
+            await asyncio.sleep(0.001)
+
+
+async def test_what_is_called_by_one_name_is_reached_as_long_as_one_of_it_is_left(tmp_path: Path) -> None:
+    terms, tls = trusting(tmp_path, server_name="shop.test"), serving(certificate("shop.test"))
+    async with (
+        RawServer(WELL, keeps_alive=True, tls=tls) as server,
+        RawServer(WELL, keeps_alive=True, tls=tls) as other,
+        open_wire(terms=terms) as wire,
+    ):
+        here, there = (one.instance._replace(name="shop.test") for one in (server, other))
+        for instance in (here, there):
+            await wire.send(instance, GET, until=after(5), max_body=100)
+        wire.retire(here)
+        await wire.send(there, GET, until=after(5), max_body=100)
+        assert (other.accepted, other.open) == (1, 1)
+
+
 @pytest.mark.parametrize("wire", ["http1", "httpx"])
 async def test_a_gateway_calls_its_services_on_the_terms_of_its_settings(wire: str, tmp_path: Path) -> None:
     router = APIRouter()
