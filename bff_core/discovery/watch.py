@@ -78,10 +78,9 @@ class Watch:
         self.answered.set()
 
     def _failed(self, why: str) -> None:
+        # not with the first answer, or what answers and fails at once would be asked without end
         if self._well_for() >= AT_ONCE:
-            self._failures = (
-                0  # not with the first answer, or what answers and fails at once would be asked without end
-            )
+            self._failures = 0
         self._well_since = None
         self._failures += 1
         self._failure = why
