@@ -77,7 +77,7 @@ def gateway(
         **{"docs_url": None, "redoc_url": None, **about},
         middleware=_front_door(settings, readiness, proofs, draw_problem),
         exception_handlers=HANDLERS,
-        lifespan=_lifespan([*upstreams.values(), *proofs], upstreams.values(), set(wires.values()), readiness),
+        lifespan=_lifespan(upstreams.values(), set(wires.values()), readiness, proofs),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request
         responses=documented(*EVERYWHERE),
@@ -112,8 +112,10 @@ def _front_door(
 
 
 def _lifespan(
-    lasting: Sequence[Upstream | Proof], upstreams: Collection[Upstream], wires: Collection[Wire], readiness: Readiness
+    upstreams: Collection[Upstream], wires: Collection[Wire], readiness: Readiness, proofs: Sequence[Proof] = ()
 ) -> Any:
+    lasting: Sequence[Upstream | Proof] = [*upstreams, *proofs]
+
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         try:

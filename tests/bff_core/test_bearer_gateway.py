@@ -176,7 +176,7 @@ async def test_two_ways_to_prove_oneself_that_are_told_alike_are_told_once() -> 
     identity = Identity(app, [bearer(), bearer()])
     enter(RequestContext())
     with pytest.raises(Unauthenticated) as refused:
-        await identity({"type": "http", "headers": []}, None, None)  # type: ignore[arg-type]
+        await identity({"type": "http", "path": "/", "query_string": b"", "headers": []}, None, None)  # type: ignore[arg-type]
     assert refused.value.challenges == ('Bearer realm="mobile"',)
 
 
