@@ -102,7 +102,7 @@ class Upstream:
         endpoint = call.endpoint
         flight: Flight[T]
         if endpoint.shared and self._coalesce:
-            key = (endpoint, call.target, call.headers, context.principal if endpoint.tells else None)
+            key = (endpoint, call.target, call.headers, _who(call, context))
             equal = self._in_the_air.get(key)
             if equal is not None:
                 equal.board(passenger, until)
@@ -113,10 +113,8 @@ class Upstream:
             flight = Flight(passenger, until, clock)
         if call.gathering is not None:
             flight.start(self._gathered(call, context, flight))
-        elif endpoint.hedged or self._hedge:
-            flight.start(self._by_itself(call, context, flight))
         else:
-            flight.start(self._life(call, context, flight))
+            flight.start(self._by_itself(call, context, flight))
         return flight
 
     def moments(self, loop: asyncio.AbstractEventLoop) -> Moments:
