@@ -33,7 +33,7 @@ from tests.bff_core.authority import certificate, files_of, serving
 from tests.bff_core.consul_server import Answer, ConsulServer, registration
 from tests.bff_core.raw_server import RawServer, unused_port
 
-RECORDED = Path(__file__).parent / "recorded"
+ANSWERS = Path(__file__).parent / "shapes"
 CATALOG = ConsulLookup.parse("consul:catalog")
 TOKEN = "0d6f6e6c-secret-4c55-b5a1-7c201f1fb7c2"
 SOON = 0.5  # seconds, far below a wait: what takes as long was polled for
@@ -66,7 +66,7 @@ def read(body: Any, scheme: str = "http") -> Entries:
     ],
 )
 def test_what_versions_of_consul_answer_is_understood(file: str, members: list[Member]) -> None:
-    assert read((RECORDED / f"{file}.json").read_bytes()) == Entries(members, [])
+    assert read((ANSWERS / f"{file}.json").read_bytes()) == Entries(members, [])
 
 
 def test_the_address_of_the_node_counts_where_the_service_has_none() -> None:

@@ -17,12 +17,12 @@ from bff_core.discovery.kubernetes_shapes import EndpointSlice, EndpointSliceLis
 from bff_core.lookups import KubernetesLookup
 from tests.bff_core.kubernetes_server import endpoint, endpoint_slice, slice_list
 
-RECORDED = Path(__file__).parent / "recorded"
+SHAPES = Path(__file__).parent / "shapes"
 PORTS = [{"name": "http", "port": 7001}, {"name": "admin", "port": 9001, "protocol": "TCP"}]
 
 
-def recorded(name: str) -> bytes:
-    return (RECORDED / f"kubernetes_{name}.json").read_bytes()
+def shape(name: str) -> bytes:
+    return (SHAPES / f"kubernetes_{name}.json").read_bytes()
 
 
 def versioned(*slices: dict[str, Any]) -> list[EndpointSlice]:
@@ -41,11 +41,11 @@ def urls(*slices: dict[str, Any], lookup: str = "kubernetes:catalog") -> list[st
     return [str(member.instance) for member in found(*slices, lookup=lookup)]
 
 
-# what was recorded
+# the shapes that an API server really uses, with values of ours
 
 
 def test_what_a_cluster_says_is_read() -> None:
-    listed = EndpointSliceList.model_validate_json(recorded("list"))
+    listed = EndpointSliceList.model_validate_json(shape("list"))
     slices = Slices(listed.metadata.resource_version, listed.items or ())
     lookup = KubernetesLookup.parse("kubernetes:store/catalog:http")
     known = members("catalog", lookup, slices)
@@ -54,14 +54,14 @@ def test_what_a_cluster_says_is_read() -> None:
         ("http://10.42.2.31:7001", "eu-west-1b", 1.0),
     ]
     seen = []
-    for event in json.loads(recorded("events"))[:-1]:
+    for event in json.loads(shape("events"))[:-1]:
         changed = slices.take(_event(json.dumps(event).encode()))
         seen.append((changed, slices.version, len(members("catalog", lookup, slices))))
     assert seen == [(True, "48211020", 3), (False, "48211302", 3), (True, "48211377", 3), (True, "48211409", 0)]
 
 
 def test_why_a_cluster_refuses_is_read() -> None:
-    said = Status.model_validate_json(recorded("forbidden"))
+    said = Status.model_validate_json(shape("forbidden"))
     assert (said.code, said.message[:40]) == (403, "endpointslices.discovery.k8s.io is forbi")
 
 

@@ -270,12 +270,13 @@ async def test_a_body_that_is_being_read_when_it_is_retired_is_read_to_its_end()
             await gone(server)
 
 
-async def test_what_was_closed_while_it_was_idle_is_repeated_though_it_is_retired_meanwhile() -> None:
-    async def closing_when_asked_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(said(b"ok"))
-        await reader.readuntil(b"\r\n\r\n")
+async def closing_when_asked_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(said(b"ok"))
+    await reader.readuntil(b"\r\n\r\n")
 
+
+async def test_what_was_closed_while_it_was_idle_is_repeated_though_it_is_retired_meanwhile() -> None:
     async with RawServer(closing_when_asked_again) as server, open_wire() as wire:
         await wire.send(server.instance, GET, until=after(5), max_body=10)
         call = started(wire.send(server.instance, GET, until=after(5), max_body=10))
@@ -291,11 +292,6 @@ async def test_what_was_closed_while_it_was_idle_is_repeated_though_it_is_retire
 
 
 async def test_connections_and_what_was_sent_again_are_counted_where_the_wire_can_tell() -> None:
-    async def closing_when_asked_again(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(said(b"ok"))
-        await reader.readuntil(b"\r\n\r\n")
-
     async with RawServer(closing_when_asked_again) as server, open_wire() as wire:
         seen = [wire.connections(server.instance)]
         for _ in range(2):
