@@ -10,7 +10,16 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 from bff_core.setting_types import Duration, Strict
 from bff_core.upstream_settings import UpstreamSettings
 
-__all__ = ["Algorithm", "BearerSettings", "IntrospectionSettings", "is_trustworthy", "origin", "trustworthy_url"]
+__all__ = [
+    "Algorithm",
+    "BearerSettings",
+    "IntrospectionSettings",
+    "called_at",
+    "is_trustworthy",
+    "issuer_url",
+    "origin",
+    "trustworthy_url",
+]
 
 Algorithm = Literal["RS256", "ES256", "EdDSA", "Ed25519"]
 
@@ -58,10 +67,21 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _issuer(value: str) -> str:
+def issuer_url(value: str) -> str:
+    """``value``, where an issuer may be called so; else ``ValueError``."""
     if "?" in trustworthy_url(value):
         raise ValueError("holds a query, which no issuer has (RFC 8414, 2)")
     return value
+
+
+def called_at(value: Any, info: ValidationInfo) -> Any:
+    """How an issuer is called, before it is validated: ``value``, with what was not set filled in."""
+    if "issuer" not in info.data or not isinstance(value, dict | None):
+        return value
+    given = {"max_reply": _KEY_SET, **(value or {})}
+    if not given.get("instances") and not given.get("discover"):
+        given["instances"] = [origin(info.data["issuer"])]
+    return given
 
 
 class IntrospectionSettings(Strict):
@@ -77,7 +97,7 @@ class IntrospectionSettings(Strict):
 class BearerSettings(Strict):
     """Who may vouch for the clients of a gateway, and for what."""
 
-    issuer: Annotated[str, AfterValidator(_issuer)]
+    issuer: Annotated[str, AfterValidator(issuer_url)]
     """Its URL, exactly as its tokens and its metadata name it (``iss``)."""
 
     audience: Annotated[str, Field(min_length=1)]
@@ -113,9 +133,4 @@ class BearerSettings(Strict):
     @field_validator("upstream", mode="before")
     @classmethod
     def _where_its_url_says(cls, value: Any, info: ValidationInfo) -> Any:
-        if "issuer" not in info.data or not isinstance(value, dict | None):
-            return value
-        given = {"max_reply": _KEY_SET, **(value or {})}
-        if not given.get("instances") and not given.get("discover"):
-            given["instances"] = [origin(info.data["issuer"])]
-        return given
+        return called_at(value, info)

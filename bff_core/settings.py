@@ -19,6 +19,8 @@ from pydantic_settings import SettingsError as PydanticSettingsError
 from bff_core.bearer_settings import BearerSettings
 from bff_core.discovery_settings import DiscoverySettings
 from bff_core.key_settings import KeySettings
+from bff_core.relay_settings import RelaySettings
+from bff_core.session_settings import SessionSettings
 from bff_core.setting_types import Duration, Host, Listen, Strict
 from bff_core.tls import ServerTlsSettings
 from bff_core.upstream_settings import UpstreamSettings
@@ -99,6 +101,12 @@ class GatewaySettings(BaseSettings):
     keys: KeySettings | None = None
     """Clients may prove who they are with an API key."""
 
+    session: SessionSettings | None = None
+    """Browsers may log in."""
+
+    relay: RelaySettings | None = None
+    """Upstreams that want to know who asks are told, by a token of ours."""
+
     upstreams: dict[str, UpstreamSettings]
     discovery: DiscoverySettings = DiscoverySettings()
     sizes: SizeLimits = SizeLimits()
@@ -110,8 +118,20 @@ class GatewaySettings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _processes_share(self) -> "GatewaySettings":
+        if self.workers > 1 and self.session is not None and not self.session.is_shared:
+            raise ValueError(
+                "session.store: sessions in memory are known to one process alone, and there are several workers: "
+                'set it to "redis://...", or workers to 1'
+            )
+        if self.workers > 1 and self.relay is not None and self.relay.keys is None:
+            raise ValueError("relay.keys: several workers must sign with the same key: set one, or workers to 1")
+        return self
+
+    @model_validator(mode="after")
     def _what_is_asked_is_used(self) -> "GatewaySettings":
-        called = [*self.upstreams.values(), *([self.bearer.called] if self.bearer else [])]
+        vouching = [one.called for one in (self.bearer, self.session) if one is not None]
+        called = [*self.upstreams.values(), *vouching]
         used = {upstream.discover.kind for upstream in called if upstream.discover is not None}
         if unread := sorted(self.discovery.model_fields_set - used):
             raise ValueError(f"discovery.{unread[0]}: no upstream is looked up there")
