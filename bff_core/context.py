@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
+from bff_core.errors import GatewayError
 from bff_core.principal import Principal
 
 __all__ = ["RequestContext", "current", "enter", "leave"]
@@ -33,6 +34,12 @@ class RequestContext:
     challenges: tuple[str, ...] = ()
     """How one can prove here who one is, as ``WWW-Authenticate`` says it."""
 
+    session: Any = None
+    """The session of a browser, where the request is part of one."""
+
+    unsure: GatewayError | None = None
+    """Why it could not be found out who asks, where that is so."""
+
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
 
@@ -41,7 +48,13 @@ class RequestContext:
         inside it is its own.
         """
         return RequestContext(
-            self.request_id, started, min(self.until, until), principal=self.principal, told=self.told
+            self.request_id,
+            started,
+            min(self.until, until),
+            principal=self.principal,
+            challenges=self.challenges,
+            unsure=self.unsure,
+            told=self.told,
         )
 
 

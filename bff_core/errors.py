@@ -16,6 +16,7 @@ __all__ = [
     "Busy",
     "CircuitOpen",
     "ContentTooLarge",
+    "CrossSite",
     "DeadlinePassed",
     "Forbidden",
     "GatewayError",
@@ -23,6 +24,7 @@ __all__ = [
     "IdentityUnavailable",
     "InvalidRequest",
     "KeyInUrl",
+    "LoginFailed",
     "MalformedRequest",
     "MethodNotAllowed",
     "MisdirectedRequest",
@@ -198,6 +200,22 @@ class MissingScope(Forbidden):
         super().__init__(f"needs {needed}")
         said = f'error="insufficient_scope", scope="{needed}"'
         self.challenges = tuple([f"{one}, {said}" for one in challenges if one.startswith("Bearer ")])
+
+
+class CrossSite(Forbidden):
+    """A browser was made to send it by another site, or nothing says that it was not."""
+
+    kind = "cross-site-request"
+    title = "This was not sent from a page of ours, and was not done."
+
+
+class LoginFailed(GatewayError):
+    """Somebody came back from logging in, and it is not known who it is."""
+
+    status = 400
+    kind = "login-failed"
+    title = "Logging in has not worked. Please begin again."
+    reason = Reason.FORBIDDEN
 
 
 class NotFound(GatewayError):

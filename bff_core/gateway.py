@@ -1,9 +1,9 @@
 """Assembles a gateway from its settings: the one place where the order is written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI
 from starlette.middleware import Middleware
@@ -27,12 +27,16 @@ from bff_core.edge.problems import HANDLERS, Draw, Problems, problem
 from bff_core.edge.security_headers import SecurityHeaders
 from bff_core.edge.sizes import Sizes
 from bff_core.services import connect, services_of
+from bff_core.session_settings import SessionSettings
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.upstream import Upstream
 from bff_core.wire import Wire
 from bff_core.wire.http1 import Http1Wire
 from bff_core.wire.httpx import HttpxWire
 from bff_core.wire.terms import Terms
+
+if TYPE_CHECKING:
+    from bff_core.auth.browsers import Browsers
 
 __all__ = ["gateway"]
 
@@ -71,11 +75,14 @@ def gateway(
         )
         for name, found in settings.upstreams.items()
     }
-    proofs = proofs_of(settings, wires, agent)
+    proofs = [*proofs_of(settings, wires, agent)]
+    browsers = None if settings.session is None else _browsers(settings, settings.session, wires, agent)
+    if browsers is not None:
+        proofs.append(browsers.proof)  # last, because a cookie is sent unasked
     readiness = Readiness()
     app = FastAPI(
         **{"docs_url": None, "redoc_url": None, **about},
-        middleware=_front_door(settings, readiness, proofs, draw_problem),
+        middleware=_front_door(settings, readiness, proofs, browsers, draw_problem),
         exception_handlers=HANDLERS,
         lifespan=_lifespan(upstreams.values(), set(wires.values()), readiness, proofs),
         redirect_slashes=False,  # such a redirect goes wherever the client's Host says
@@ -87,13 +94,23 @@ def gateway(
     app.state.store = connect(clients, upstreams)
     app.state.readiness = readiness
     app.state.admin = admin_app(settings, readiness, upstreams)
-    for router in routers:
+    for router in [*([browsers.routes] if browsers else []), *routers]:
         app.include_router(router)
     return app
 
 
+def _browsers(settings: GatewaySettings, session: SessionSettings, wires: Mapping[str, Wire], agent: str) -> "Browsers":
+    from bff_core.auth.browsers import browsers_of  # noqa: PLC0415  imports cost the start
+
+    return browsers_of(settings, session, wires, agent)
+
+
 def _front_door(
-    settings: GatewaySettings, readiness: Readiness, proofs: Sequence[Proof], draw_problem: Draw
+    settings: GatewaySettings,
+    readiness: Readiness,
+    proofs: Sequence[Proof],
+    browsers: "Browsers | None",
+    draw_problem: Draw,
 ) -> list[Middleware]:
     return [
         Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
@@ -104,6 +121,7 @@ def _front_door(
         Middleware(Health, readiness),  # before deadline and page, because it depends on nothing
         Middleware(Departure),  # outside the deadline, because leaving ends it
         Middleware(Deadline, settings.deadline),
+        *([browsers.guard] if browsers else []),  # before identity, because what another site sends is nobody's
         *([Middleware(Identity, proofs)] if proofs else []),  # inside the deadline, because finding out may take asking
         Middleware(PageParts),  # next to the page, because what it tells is the page's own
         Middleware(Head),  # inside the log, so that it still says HEAD

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bff_core.auth.contract import Presented, Proof
 from bff_core.auth.keys_in_urls import refuse_keys_in_url
 from bff_core.context import current
-from bff_core.errors import MalformedRequest, Unauthenticated
+from bff_core.errors import IdentityUnavailable, MalformedRequest, Unauthenticated
 from bff_core.principal import Principal
 
 __all__ = ["Identity"]
@@ -21,7 +21,8 @@ class Identity:
 
     Who shows nothing comes in as nobody; a page that needs to know says so with ``Requires``. Who shows something that
     proves nothing is refused (401), because a client that believes to be known must hear that it is not. So is who
-    shows it in the URL (400).
+    shows it in the URL (400). Where nobody can say who it is, a token or a key is answered so (503); who shows a cookie
+    alone, which browsers do unasked, comes in, and only what needs to know fails.
     """
 
     def __init__(self, app: ASGIApp, proofs: Sequence[Proof]) -> None:
@@ -38,7 +39,12 @@ class Identity:
             refuse_keys_in_url(scope)
             presented = _presented(scope)
             if presented is not _NOTHING:
-                context.principal = await self._principal(presented)
+                try:
+                    context.principal = await self._principal(presented)
+                except IdentityUnavailable as error:
+                    if presented.authorization is not None or presented.api_key is not None:
+                        raise
+                    context.unsure = error.copy()  # without its traceback, and what that keeps
         await self._app(scope, receive, send)
 
     async def _principal(self, presented: Presented) -> Principal | None:

@@ -21,6 +21,8 @@ def Requires(*scopes: str) -> Any:  # noqa: N802  it is declared like a type
     async def check() -> None:
         context = current()
         if context.principal is None:
+            if context.unsure is not None:
+                raise context.unsure.copy()
             raise Unauthenticated(*context.challenges, detail="who asks is not known")
         if not wanted <= context.principal.scopes:
             raise MissingScope(*sorted(wanted), challenges=context.challenges)

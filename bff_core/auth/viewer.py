@@ -10,7 +10,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from bff_core.context import current
-from bff_core.errors import InvalidRequest
+from bff_core.errors import GatewayError, InvalidRequest, Unauthenticated
 from bff_core.principal import Principal
 
 __all__ = ["Viewer", "Visitor", "visitor"]
@@ -23,6 +23,19 @@ class Visitor:
     region: str
     currency: str
     customer_id: str | None = None
+    unsure: GatewayError | None = None
+    """Somebody who may be known, and nobody can say just now: why."""
+
+    def customer(self) -> str:
+        """Who it is, for a part that is theirs alone. Raises ``Unauthenticated`` or ``IdentityUnavailable``."""
+        if self.customer_id is not None:
+            return self.customer_id
+        raise Unauthenticated(detail="who asks is not known") if self.unsure is None else self.unsure.copy()
+
+    @property
+    def may_be_known(self) -> bool:
+        """A customer, or somebody who may be one: what is theirs belongs on the page, or its absence is said."""
+        return self.customer_id is not None or self.unsure is not None
 
 
 async def visitor(
@@ -34,7 +47,8 @@ async def visitor(
     chosen = next(iter(regions)) if region is None else region
     if chosen not in regions:
         raise InvalidRequest(("query.region", f"we deliver to: {', '.join(regions)}"))
-    return Visitor(chosen, regions[chosen], _customer(current().principal))
+    context = current()
+    return Visitor(chosen, regions[chosen], _customer(context.principal), context.unsure)
 
 
 def _customer(principal: Principal | None) -> str | None:

@@ -77,7 +77,8 @@ class Composition:
     ) -> Part[Any]:
         """A part that the page can lose. It has ``within`` seconds, by default half of what the page has left.
 
-        With a ``scope``, it is ``forbidden`` for who has it not, and its work never begins.
+        With a ``scope``, it is ``forbidden`` for who has it not, and its work never begins; ``unavailable`` where
+        nobody can say who asks.
         """
         now = self._clock()
         until = (now + self._stop) / 2 if within is None else min(now + within, self._stop)
@@ -132,6 +133,8 @@ class Composition:
         """Why whoever asks may not see what needs this scope."""
         principal = self._context.principal
         if principal is None:
+            if self._context.unsure is not None:
+                return self._context.unsure.copy()
             return Unauthenticated(*self._context.challenges, detail=f"needs {scope}, and who asks is not known")
         return None if scope in principal.scopes else MissingScope(scope, challenges=self._context.challenges)
 

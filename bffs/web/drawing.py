@@ -1,4 +1,4 @@
-"""HTML, drawn on the server: works without JavaScript, and allows none."""
+"""HTML, drawn on the server: works without JavaScript, and allows one script of ours."""
 
 from datetime import date, datetime
 from pathlib import Path
@@ -9,15 +9,15 @@ from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.types import Scope
 
-from bff_core.auth import Visitor
+from bff_core.auth import Visitor, browser_session
 from bff_core.edge.problems import document, headers, problem
 from bff_core.errors import GatewayError
 
 __all__ = ["draw", "draw_problem"]
 
 _HEADERS: Final = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "base-uri 'none'; frame-ancestors 'none'",
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
 _ENGLISH: Final = Locale("en")
 _templates: Final = Environment(
@@ -62,9 +62,15 @@ _templates.filters.update(
 
 def draw(request: Request, template: str, viewer: Visitor, **page: Any) -> Response:
     """``template`` with the members of ``page``."""
-    regions = request.app.state.settings.regions
-    html = _templates.get_template(template).render(viewer=viewer, regions=regions, **page)
+    settings = request.app.state.settings
+    account = {"login": settings.session is not None, "session": browser_session(), "here": _here(request)}
+    html = _templates.get_template(template).render(viewer=viewer, regions=settings.regions, **account, **page)
     return Response(html, headers=_HEADERS, media_type="text/html")
+
+
+def _here(request: Request) -> str:
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def draw_problem(error: GatewayError, scope: Scope) -> Response:

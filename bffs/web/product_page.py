@@ -13,6 +13,7 @@ from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
 from bff_core.edge.problem_docs import documented
 from bff_core.errors import NotFound
+from bff_core.services.orders import Purchase
 from bffs.web.drawing import draw
 from bffs.web.related import related_to
 from bffs.web.store import Store, StoreClients
@@ -45,8 +46,8 @@ async def _compose(product_id: str, viewer: Visitor, store: StoreClients) -> Pro
         reviews = page.optional("reviews", store.reviews.page(product_id, limit=10))
         related = page.optional("related", related_to(product, store))
         sellers = page.optional("sellers", store.sellers.of(product_id, **where))
-        if viewer.customer_id:
-            purchases = page.optional("purchases", store.orders.purchases(viewer.customer_id, product_id))
+        if viewer.may_be_known:
+            purchases = page.optional("purchases", _purchases(product_id, viewer, store), scope="orders:read")
 
     return ProductPage.draw(
         product=product.value,
@@ -54,7 +55,11 @@ async def _compose(product_id: str, viewer: Visitor, store: StoreClients) -> Pro
         availability=availability.value,
         rating=rating.value,
         reviews=reviews.value,
-        purchases=purchases.value if viewer.customer_id else None,
+        purchases=purchases.value if viewer.may_be_known else None,
         related=related.value,
         sellers=sellers.value,
     )
+
+
+async def _purchases(product_id: str, viewer: Visitor, store: StoreClients) -> list[Purchase]:
+    return await store.orders.purchases(viewer.customer(), product_id)

@@ -1,0 +1,63 @@
+"""What a gateway needs for browsers that log in, put together from its settings."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from fastapi import APIRouter
+from starlette.middleware import Middleware
+
+from bff_core.auth.contract import Proof
+from bff_core.auth.cookies import CookieNames
+from bff_core.auth.cross_site import CrossSiteRequests
+from bff_core.auth.form_tokens import FormTokens
+from bff_core.auth.login import Login
+from bff_core.auth.memory_sessions import MemorySessions
+from bff_core.auth.provider import Provider
+from bff_core.auth.redis_sessions import RedisSessions
+from bff_core.auth.sealed import Seal
+from bff_core.auth.session_proof import SessionProof
+from bff_core.auth.session_routes import BACKCHANNEL, session_routes
+from bff_core.auth.session_store import SessionStore
+from bff_core.auth.sessions import Sessions
+from bff_core.discovery import source_of
+from bff_core.session_settings import SessionSettings
+from bff_core.settings import GatewaySettings
+from bff_core.wire import Wire
+
+__all__ = ["Browsers", "browsers_of"]
+
+
+class Browsers(NamedTuple):
+    """How they prove who they are, what they ask for around it, and what keeps other sites from using it."""
+
+    proof: Proof
+    routes: APIRouter
+    guard: Middleware
+
+
+def browsers_of(settings: GatewaySettings, session: SessionSettings, wires: Mapping[str, Wire], agent: str) -> Browsers:
+    """For the gateway ``settings``, whose provider is called over one of ``wires`` as ``agent``."""
+    called = session.called
+    source = source_of("session.issuer", called, settings.discovery)
+    provider = Provider(session, wires[called.wire], agent, source=source)
+    store = _store(settings.name, session)
+    sessions = Sessions(session, store, provider, Seal(session.sealing_keys, "session"))
+    login = Login(session, sessions, store, provider, Seal(session.sealing_keys, "login"))
+    names, tokens = CookieNames(secure=session.is_secure), FormTokens(session.sealing_keys)
+    return Browsers(
+        SessionProof(names.session, sessions, tokens, [store, provider]),
+        session_routes(session, names, sessions, login, provider),
+        Middleware(
+            CrossSiteRequests,
+            origin=session.origin,
+            cookie=names.session,
+            tokens=tokens,
+            elsewhere=frozenset({BACKCHANNEL}),
+        ),
+    )
+
+
+def _store(gateway: str, session: SessionSettings) -> SessionStore:
+    if not session.is_shared:
+        return MemorySessions()
+    return RedisSessions(gateway, session.store)

@@ -1,0 +1,142 @@
+"""Requests that other sites make a browser send: nothing is changed by them, and nothing private is answered.
+
+Browsers say where a request comes from: in ``Origin``, in ``Sec-Fetch-Site`` (W3C Fetch Metadata), and by asking first
+where a script adds a header of its own. All that holds beside ``SameSite``, which takes a subdomain for the same site.
+"""
+
+from typing import Final
+from urllib.parse import parse_qsl
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from bff_core.auth.audit import cross_site_refused
+from bff_core.auth.cookies import shown
+from bff_core.auth.form_tokens import FormTokens
+from bff_core.errors import ContentTooLarge, CrossSite
+
+__all__ = ["FORM_FIELD", "CrossSiteRequests", "is_ours"]
+
+FORM_FIELD: Final = "csrf"
+"""The field of a form that holds its token."""
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_FORM: Final = b"application/x-www-form-urlencoded"
+_LONGEST_FORM: Final = 64 * 1024
+_SAME_ORIGIN: Final = b"same-origin"
+
+
+class CrossSiteRequests:
+    """Refuses what changes something (403) unless it comes from ``origin``, and from a page of it: with ``X-CSRF: 1``,
+    or as a form with the token of its session.
+
+    What changes nothing is let in; where a script may read the answer and nothing says that it is ours, without
+    cookies, as somebody unknown. ``elsewhere`` are paths that others ask, and that look at no cookie.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, origin: str, cookie: str, tokens: FormTokens, elsewhere: frozenset[str] = frozenset()
+    ) -> None:
+        self._app = app
+        self._origin = origin.encode("ascii")
+        self._cookie, self._tokens, self._elsewhere = cookie, tokens, elsewhere
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or let the request through."""
+        kind = scope["type"]
+        if kind == "http" and scope["method"] not in _SAFE:
+            if scope["path"] not in self._elsewhere:
+                receive = await self._checked(scope, receive)
+        elif kind == "websocket":
+            if _values(scope, b"origin") != [self._origin]:
+                scope = _without_cookies(scope)
+        elif kind == "http" and not is_ours(scope):
+            scope = _without_cookies(scope)
+        await self._app(scope, receive, send)
+
+    async def _checked(self, scope: Scope, receive: Receive) -> Receive:
+        """What is left of a request that changes something, once it is known to be from a page of ours."""
+        self._check_origin(scope)
+        if _values(scope, b"x-csrf") == [b"1"]:  # which no form can send, and no script of others without asking
+            return receive
+        if _media_type(scope) != _FORM:
+            raise _refused("a request that is no form needs X-CSRF: 1")
+        body = await _body(receive)
+        session = shown(_cookies(scope), self._cookie)
+        if session is not None and not self._tokens.fits(_token(body), session):
+            raise _refused("the form has not the token of its session")
+        return _replayed(body, receive)
+
+    def _check_origin(self, scope: Scope) -> None:
+        origins = _values(scope, b"origin")
+        if origins and origins != [self._origin]:
+            raise _refused("Origin is another")
+        sites = _values(scope, b"sec-fetch-site")
+        if sites != [_SAME_ORIGIN] and (sites or not origins):
+            raise _refused("neither Origin nor Sec-Fetch-Site says that it comes from here")
+
+
+def is_ours(scope: Scope) -> bool:
+    """Nobody else's script can read what is answered: it comes from a page of ours, or is one that somebody goes to."""
+    sites = _values(scope, b"sec-fetch-site")
+    if sites == [_SAME_ORIGIN] or _values(scope, b"x-csrf") == [b"1"]:
+        return True
+    if sites:
+        return _values(scope, b"sec-fetch-mode") == [b"navigate"]
+    # browsers of before 2023 do not say; a script, an image and the like do not ask for a page
+    return any(b"text/html" in value for value in _values(scope, b"accept"))
+
+
+def _values(scope: Scope, name: bytes) -> list[bytes]:
+    return [value for found, value in scope["headers"] if found == name]
+
+
+def _cookies(scope: Scope) -> str | None:
+    found = _values(scope, b"cookie")
+    return b"; ".join(found).decode("latin-1") if found else None
+
+
+def _without_cookies(scope: Scope) -> Scope:
+    if not _values(scope, b"cookie"):
+        return scope
+    return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"cookie"]}
+
+
+def _media_type(scope: Scope) -> bytes:
+    found = _values(scope, b"content-type")
+    return found[0].partition(b";")[0].strip().lower() if len(found) == 1 else b""
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise _refused("the client has left")
+        body += message.get("body", b"")
+        if len(body) > _LONGEST_FORM:
+            raise ContentTooLarge(f"a form of more than {_LONGEST_FORM} bytes")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _token(body: bytes) -> str:
+    try:
+        found = [value for name, value in parse_qsl(body.decode("ascii"), max_num_fields=1000) if name == FORM_FIELD]
+    except ValueError:
+        return ""
+    return found[0] if len(found) == 1 else ""
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """The body that was read, and then what comes after it."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again
+
+
+def _refused(why: str) -> CrossSite:
+    cross_site_refused(why)
+    return CrossSite(why)

@@ -1,0 +1,273 @@
+"""Sessions from their beginning to their end."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection
+from functools import partial
+from random import random
+from time import time
+from typing import Any, Final, NamedTuple
+
+from pydantic import ValidationError
+
+from bff_core.auth import audit
+from bff_core.auth.jwt import TokenRefused
+from bff_core.auth.provider import Granted, GrantRefused, Provider
+from bff_core.auth.sealed import Seal
+from bff_core.auth.session import Session, group_of_login, group_of_person, name_of, new_id
+from bff_core.auth.session_store import Kept, SessionStore
+from bff_core.auth.together import Together
+from bff_core.errors import GatewayError, IdentityUnavailable
+from bff_core.session_settings import SessionSettings
+
+__all__ = ["Begun", "Sessions"]
+
+_log = logging.getLogger("bff.auth")
+
+_RENEWAL: Final = 15.0  # seconds after which whoever renews a session is taken for gone
+_LOOK_AGAIN: Final = 0.025  # seconds between two looks whether another process has renewed it
+_TRIES_TO_KEEP: Final = 20
+_TAKEN: Final = "invalid_grant"
+
+
+class Begun(NamedTuple):
+    """A new session, and the id by which its browser shows it."""
+
+    id: str
+    session: Session
+
+
+class Sessions:
+    """Those of one gateway. ``clock`` is seconds since 1970.
+
+    Every method raises ``IdentityUnavailable`` where nobody can say just now.
+    """
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        store: SessionStore,
+        provider: Provider,
+        seal: Seal,
+        clock: Callable[[], float] = time,
+    ) -> None:
+        self._settings, self._store, self._provider, self._seal, self._clock = settings, store, provider, seal, clock
+        self._together = Together()
+
+    async def close(self) -> None:
+        """End what is under way."""
+        await self._together.close()
+
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._clock()
+
+    async def begin(self, granted: Granted, *, nonce: str, instead_of: str | None) -> Begun:
+        """Somebody has logged in; a session that this browser had before ends. Raises ``TokenRefused`` where the
+        provider does not say who it is.
+        """
+        if granted.id_token is None:
+            raise TokenRefused("the provider sent no ID token")
+        found = await self._provider.logged_in(granted.id_token, nonce=nonce, access_token=granted.access_token)
+        now = self._clock()
+        session = Session(
+            issuer=self._settings.issuer,
+            subject=found.subject,
+            client_id=self._settings.client_id,
+            scopes=frozenset(self._settings.scopes) if granted.scopes is None else granted.scopes,
+            shown_as=found.name,
+            login=found.session_id,
+            began=now,
+            ends=self._ends(granted, now, now),
+            access_token=granted.access_token,
+            access_ends=None if granted.expires_in is None else now + granted.expires_in,
+            refresh_token=granted.refresh_token,
+            id_token=granted.id_token,
+        )
+        if instead_of is not None:
+            await self._end(instead_of, "another login in the same browser")
+        session_id = new_id()
+        name = _name(session_id)
+        await self._store.add(self._kept(name, session), _groups(session), self._ttl(session, now))
+        audit.session_began(session)
+        return Begun(session_id, session)
+
+    async def find(self, session_id: str) -> Session | None:
+        """The session of that id, where there is one that still holds; it is renewed first, where its access has run
+        out. What reads it keeps it alive.
+        """
+        name = name_of(session_id)
+        if name is None or (session := await self._read(name)) is None:
+            return None
+        if session.stale(self._clock()):
+            return await self._together.result(name, partial(self._renewed, name))
+        return session
+
+    async def end(self, session_id: str, why: str) -> Session | None:
+        """It is over, and what the provider has given for it is worth nothing any more."""
+        name = name_of(session_id)
+        return None if name is None else await self._end(name, why)
+
+    async def end_all(self, session: Session) -> int:
+        """Every session of this person is over, in every browser; how many those were."""
+        return await self._end_group(group_of_person(session.issuer, session.subject), "logged out everywhere")
+
+    async def told_to_end(self, logout_token: str) -> None:
+        """The provider says that a login, or a person, is logged out. Raises ``TokenRefused`` where it is not the
+        provider who says so, or where it has said it before.
+        """
+        order = await self._provider.logout_order(logout_token)
+        if not await self._store.once(f"jti:{order.jti}", self._settings.leeway * 2 + order.lasts):
+            raise TokenRefused("it was seen before")
+        group = (
+            group_of_login(self._settings.issuer, order.session_id)
+            if order.session_id
+            else group_of_person(self._settings.issuer, order.subject)
+        )
+        await self._end_group(group, "the provider says so")
+
+    async def _end_group(self, group: str, why: str) -> int:
+        ended = 0
+        while taken := await self._store.take_group(group):
+            for kept in taken:
+                self._over(self._opened(kept.name, kept.sealed), why)
+            ended += len(taken)
+        return ended
+
+    async def _end(self, name: str, why: str) -> Session | None:
+        sealed = await self._store.take(name)
+        session = None if sealed is None else self._opened(name, sealed)
+        self._over(session, why)
+        return session
+
+    def _over(self, session: Session | None, why: str) -> None:
+        if session is not None:
+            audit.session_ended(session, why)
+            self._revoke_later(session)
+
+    def _revoke_later(self, session: Session) -> None:
+        token = session.refresh_token or session.access_token
+        hint = "access_token" if session.refresh_token is None else "refresh_token"
+        # beside whoever logs out, because the session is over whether the provider answers or not
+        self._together.begin(("revoked", token), partial(self._revoke, token, hint))
+
+    async def _revoke(self, token: str, hint: str) -> None:
+        try:
+            await self._provider.revoke(token, hint)
+        except GatewayError as error:
+            _log.warning("a token of a session that is over could not be revoked: %s", error)
+
+    async def _read(self, name: str) -> Session | None:
+        sealed = await self._store.get(name, self._settings.idle)
+        session = None if sealed is None else self._opened(name, sealed)
+        if session is not None and session.ends <= self._clock():
+            await self._end(name, "its time is over")
+            return None
+        return session
+
+    async def _renewed(self, name: str) -> Session | None:
+        """Renewed, by us or another process; ``None`` where it has ended. A task of its own: see ``Together``."""
+        lock = f"renewal:{name}"
+        while True:
+            held = await self._store.lock(lock, _RENEWAL)
+            if held is not None:
+                break
+            await asyncio.sleep(_LOOK_AGAIN * (0.5 + random()))  # noqa: S311  not to look all at once
+            session = await self._read(name)
+            if session is None or not session.stale(self._clock()):
+                return session
+        try:
+            session = await self._read(name)
+            if session is None or not session.stale(self._clock()):
+                return session
+            return await self._renew(name, session)
+        finally:
+            await self._let_go(lock, held)
+
+    async def _let_go(self, lock: str, held: str) -> None:
+        try:
+            await self._store.unlock(lock, held)
+        except IdentityUnavailable:
+            _log.info("the lock of a renewal could not be given back; it ends by itself")
+
+    async def _renew(self, name: str, session: Session) -> Session | None:
+        assert session.refresh_token is not None
+        try:
+            granted = await self._provider.refresh(session.refresh_token)
+        except GrantRefused as refusal:
+            if refusal.code == _TAKEN:
+                await self._end(name, "the provider does not renew it")
+                return None
+            _log.error("the provider refuses to renew sessions: %s", refusal.code)
+            raise IdentityUnavailable(f"the provider refuses to renew sessions: {refusal.code}") from None
+        try:
+            renewed = await self._with(session, granted)
+        except TokenRefused as refusal:
+            await self._end(name, f"renewed with a token that is not good: {refusal}")
+            return None
+        if not await self._keep(name, renewed):
+            self._revoke_later(renewed)  # it was ended while it was renewed
+            return None
+        return renewed
+
+    async def _with(self, session: Session, granted: Granted) -> Session:
+        """``session`` with what was granted now. It never may more than before: that takes a new login."""
+        if granted.id_token is not None:
+            found = await self._provider.logged_in(granted.id_token, nonce=None, access_token=granted.access_token)
+            if found.subject != session.subject:
+                raise TokenRefused("sub is another than before")
+        now = self._clock()
+        return session.model_copy(
+            update={
+                "scopes": session.scopes if granted.scopes is None else session.scopes & granted.scopes,
+                "ends": min(session.began + self._settings.absolute, self._ends(granted, session.began, now)),
+                "access_token": granted.access_token,
+                "access_ends": None if granted.expires_in is None else now + granted.expires_in,
+                "refresh_token": granted.refresh_token or session.refresh_token,
+                "id_token": granted.id_token or session.id_token,
+            }
+        )
+
+    async def _keep(self, name: str, session: Session) -> bool:
+        """Keep what was renewed, with patience: the old refresh token is worth nothing now."""
+        for tried in range(1, _TRIES_TO_KEEP + 1):
+            try:
+                return await self._store.replace(self._kept(name, session), self._ttl(session, self._clock()))
+            except IdentityUnavailable:
+                if tried == _TRIES_TO_KEEP:
+                    raise
+                await asyncio.sleep(_LOOK_AGAIN * tried)
+        raise AssertionError("the last try returns or raises")
+
+    def _ends(self, granted: Granted, began: float, now: float) -> float:
+        latest = began + self._settings.absolute
+        # because nobody can renew it after that
+        return latest if granted.refresh_expires_in is None else min(latest, now + granted.refresh_expires_in)
+
+    def _ttl(self, session: Session, now: float) -> float:
+        return max(1.0, min(self._settings.idle, session.ends - now))
+
+    def _kept(self, name: str, session: Session) -> Kept:
+        return Kept(name, self._seal.sealed(session.model_dump_json().encode(), name))
+
+    def _opened(self, name: str, sealed: bytes) -> Session | None:
+        opened = self._seal.opened(sealed, name)
+        if opened is None:
+            _log.warning("a session could not be opened: its key is gone, or somebody has changed it")
+            return None
+        try:
+            return Session.model_validate_json(opened)
+        except ValidationError:
+            _log.warning("a session of another version of this program was passed over")
+            return None
+
+
+def _groups(session: Session) -> Collection[str]:
+    person = group_of_person(session.issuer, session.subject)
+    return [person, group_of_login(session.issuer, session.login)] if session.login else [person]
+
+
+def _name(session_id: str) -> str:
+    name: Any = name_of(session_id)
+    assert isinstance(name, str)
+    return name
