@@ -1,8 +1,9 @@
 """Assembles a gateway from its settings: the one place where the order is written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from time import time
 from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import APIRouter, FastAPI
@@ -50,14 +51,15 @@ def gateway(
     *,
     wire: Wire | None = None,
     draw_problem: Draw = problem,
+    clock: Callable[[], float] = time,
     **about: Any,
 ) -> FastAPI:
     """An app that answers ``routers`` with a ``clients`` (a dataclass of service clients) at ``app.state.store``.
 
     ``wire`` is how upstreams are reached; a test passes a simulated internet. ``draw_problem`` is what an error looks
-    like to this kind of client. ``about`` goes to FastAPI: title, description and the like. ``app.state.admin`` is the
-    app for the operators' listener. Raises ``SettingsError`` where the settings name other upstreams than ``clients``
-    calls.
+    like to this kind of client. ``clock`` is seconds since 1970, by which sessions end. ``about`` goes to FastAPI:
+    title, description and the like. ``app.state.admin`` is the app for the operators' listener. Raises
+    ``SettingsError`` where the settings name other upstreams than ``clients`` calls.
     """
     _check_upstreams(settings, clients)
     called = {**settings.upstreams, **upstreams_of_proofs(settings)}
@@ -76,7 +78,7 @@ def gateway(
         for name, found in settings.upstreams.items()
     }
     proofs = [*proofs_of(settings, wires, agent)]
-    browsers = None if settings.session is None else _browsers(settings, settings.session, wires, agent)
+    browsers = None if settings.session is None else _browsers(settings, settings.session, wires, agent, clock)
     if browsers is not None:
         proofs.append(browsers.proof)  # last, because a cookie is sent unasked
     readiness = Readiness()

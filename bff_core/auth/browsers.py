@@ -1,6 +1,6 @@
 """What a gateway needs for browsers that log in, put together from its settings."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from fastapi import APIRouter
@@ -35,14 +35,22 @@ class Browsers(NamedTuple):
     guard: Middleware
 
 
-def browsers_of(settings: GatewaySettings, session: SessionSettings, wires: Mapping[str, Wire], agent: str) -> Browsers:
-    """For the gateway ``settings``, whose provider is called over one of ``wires`` as ``agent``."""
+def browsers_of(
+    settings: GatewaySettings,
+    session: SessionSettings,
+    wires: Mapping[str, Wire],
+    agent: str,
+    clock: Callable[[], float],
+) -> Browsers:
+    """For the gateway ``settings``, whose provider is called over one of ``wires`` as ``agent``. ``clock`` is seconds
+    since 1970.
+    """
     called = session.called
     source = source_of("session.issuer", called, settings.discovery)
-    provider = Provider(session, wires[called.wire], agent, source=source)
+    provider = Provider(session, wires[called.wire], agent, source=source, clock=clock)
     store = _store(settings.name, session)
-    sessions = Sessions(session, store, provider, Seal(session.sealing_keys, "session"))
-    login = Login(session, sessions, store, provider, Seal(session.sealing_keys, "login"))
+    sessions = Sessions(session, store, provider, Seal(session.sealing_keys, "session"), clock)
+    login = Login(session, sessions, store, provider, Seal(session.sealing_keys, "login"), clock)
     names, tokens = CookieNames(secure=session.is_secure), FormTokens(session.sealing_keys)
     return Browsers(
         SessionProof(names.session, sessions, tokens, [store, provider]),
