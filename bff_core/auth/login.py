@@ -9,9 +9,10 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from bff_core.auth import audit
+from bff_core.auth.grants import Granted, GrantRefused
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.pkce import challenge_of, new_verifier
-from bff_core.auth.provider import Granted, GrantRefused, Provider
+from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Seal
 from bff_core.auth.session import name_of
 from bff_core.auth.session_store import SessionStore

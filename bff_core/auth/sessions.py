@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection
 from functools import partial
+from hashlib import sha256
 from random import random
 from time import time
 from typing import Any, Final, NamedTuple
@@ -11,8 +12,9 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from bff_core.auth import audit
+from bff_core.auth.grants import Granted, GrantRefused
 from bff_core.auth.jwt import TokenRefused
-from bff_core.auth.provider import Granted, GrantRefused, Provider
+from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Seal
 from bff_core.auth.session import Session, group_of_login, group_of_person, name_of, new_id
 from bff_core.auth.session_store import Kept, SessionStore
@@ -117,7 +119,8 @@ class Sessions:
         provider who says so, or where it has said it before.
         """
         order = await self._provider.logout_order(logout_token)
-        if not await self._store.once(f"jti:{order.jti}", self._settings.leeway * 2 + order.lasts):
+        seen = f"jti:{sha256(order.jti.encode()).hexdigest()}"
+        if not await self._store.once(seen, max(1.0, order.until - self._clock())):
             raise TokenRefused("it was seen before")
         group = (
             group_of_login(self._settings.issuer, order.session_id)
@@ -154,7 +157,7 @@ class Sessions:
     async def _revoke(self, token: str, hint: str) -> None:
         try:
             await self._provider.revoke(token, hint)
-        except GatewayError as error:
+        except (GatewayError, GrantRefused) as error:
             _log.warning("a token of a session that is over could not be revoked: %s", error)
 
     async def _read(self, name: str) -> Session | None:
