@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+from bff_core.auth.client_proof import basic
 from bff_core.auth.issuer import Issuer
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.together import Together
@@ -16,7 +17,8 @@ class Introspection:
     """Asks once for all requests that show the same token at the same time."""
 
     def __init__(self, issuer: Issuer, settings: IntrospectionSettings) -> None:
-        self._issuer, self._settings = issuer, settings
+        self._issuer = issuer
+        self._us = basic(settings.client_id, settings.client_secret)
         self._together = Together()
 
     async def active(self, token: str, digest: bytes) -> dict[str, Any]:
@@ -38,7 +40,9 @@ class Introspection:
 
     async def _ask(self, token: str) -> dict[str, Any]:
         try:
-            return await self._issuer.introspection(token, self._settings)
+            metadata = await self._issuer.metadata()
+            client, target = self._issuer.at(metadata.introspection_endpoint)
+            return await client.introspection(target, token, self._us)
         except GatewayError as error:
             wrong = str(error)
         raise IdentityUnavailable(f"a token could not be asked about: {wrong}")
