@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bff_core.auth.jwt import TokenRefused
 
-__all__ = ["Claims", "audiences", "check_kind", "expiry", "moment", "subject", "word"]
+__all__ = ["Claims", "audiences", "check_kind", "expiry", "moment", "said_word", "subject", "word"]
 
 Claims = Mapping[str, Any]
 
@@ -32,6 +32,14 @@ def word(claims: Claims, name: str) -> str:
     found = claims.get(name, "")
     if not isinstance(found, str) or len(found) > _LONGEST or not found.isprintable():
         raise TokenRefused(f"{name} is no text, or too long")
+    return found
+
+
+def said_word(claims: Claims, name: str) -> str:
+    """The same, and where it is said it is not empty."""
+    found = word(claims, name)
+    if name in claims and not found:
+        raise TokenRefused(f"{name} is empty")
     return found
 
 

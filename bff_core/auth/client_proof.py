@@ -33,3 +33,7 @@ class ClientProof:
         if not self._in_form:
             return dict(form)
         return {**form, "client_id": self._client_id, "client_secret": self._secret.get_secret_value()}
+
+    def taken_out_of(self, text: str) -> str:
+        """The text without our secret, as somebody may repeat it to whom it was shown."""
+        return text.replace(self._secret.get_secret_value(), "...")

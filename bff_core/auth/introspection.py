@@ -3,12 +3,13 @@
 from functools import partial
 from typing import Any
 
+from bff_core.auth.asking import asked
 from bff_core.auth.client_proof import basic
 from bff_core.auth.issuer import Issuer
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.together import Together
 from bff_core.bearer_settings import IntrospectionSettings
-from bff_core.errors import GatewayError, IdentityUnavailable
+from bff_core.errors import IdentityUnavailable
 
 __all__ = ["Introspection"]
 
@@ -39,10 +40,9 @@ class Introspection:
         await self._together.close()
 
     async def _ask(self, token: str) -> dict[str, Any]:
-        try:
-            metadata = await self._issuer.metadata()
-            client, target = self._issuer.at(metadata.introspection_endpoint)
-            return await client.introspection(target, token, self._us)
-        except GatewayError as error:
-            wrong = str(error)
-        raise IdentityUnavailable(f"a token could not be asked about: {wrong}")
+        return await asked(self._answer(token), "a token could not be asked about")
+
+    async def _answer(self, token: str) -> dict[str, Any]:
+        metadata = await self._issuer.metadata()
+        client, target = self._issuer.at(metadata.introspection_endpoint)
+        return await client.introspection(target, token, self._us)

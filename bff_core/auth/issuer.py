@@ -133,8 +133,8 @@ class Issuer:
 
     def facts(self) -> dict[str, Any]:
         """How it is called, and how that goes, there and elsewhere: for operators."""
-        elsewhere = {place: client.upstream.facts() for place, client in self._others.items()}
-        return {"upstream": self._upstream.facts(), "elsewhere": elsewhere}
+        others = {place: client.upstream.facts() for place, client in self._others.items()}
+        return {"upstream": self._upstream.facts(), "elsewhere": others}
 
     async def _read_anew(self) -> Metadata:
         return await self._together.result(_METADATA, self._renew)
