@@ -74,11 +74,13 @@ def issuer_url(value: str) -> str:
     return value
 
 
-def called_at(value: Any, info: ValidationInfo) -> Any:
-    """How an issuer is called, before it is validated: ``value``, with what was not set filled in."""
+def called_at(value: Any, info: ValidationInfo, **usual: Any) -> Any:
+    """How an issuer is called, before it is validated: ``value``, with what was not set filled in; ``usual`` is what
+    then holds for this kind of issuer.
+    """
     if "issuer" not in info.data or not isinstance(value, dict | None):
         return value
-    given = {"max_reply": _KEY_SET, **(value or {})}
+    given = {"max_reply": _KEY_SET, **usual, **(value or {})}
     if not given.get("instances") and not given.get("discover"):
         given["instances"] = [origin(info.data["issuer"])]
     return given

@@ -20,6 +20,7 @@ __all__ = [
     "DeadlinePassed",
     "Forbidden",
     "GatewayError",
+    "GrantRefused",
     "HeadersTooLarge",
     "IdentityUnavailable",
     "InvalidRequest",
@@ -188,6 +189,20 @@ class Forbidden(GatewayError):
     kind = "forbidden"
     title = "This is not allowed."
     reason = Reason.FORBIDDEN
+
+
+class GrantRefused(Forbidden):
+    """The provider that somebody logs in with has answered, and the answer is no. ``code`` is OAuth's (RFC 6749, 5.2).
+
+    ``invalid_grant`` says that a code or a refresh token is worth nothing any more. Everything else says that something
+    is wrong with us, such as ``invalid_client`` with our secret, and nothing of who is logged in.
+    """
+
+    title = "You could not be logged in. Please try again."
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"the provider refuses it: {code}")
+        self.code = code
 
 
 class MissingScope(Forbidden):

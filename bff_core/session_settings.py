@@ -14,6 +14,7 @@ __all__ = ["SessionSettings"]
 
 _KEY: Final = 32  # bytes of AES-256
 _SCOPE: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # RFC 6749, 3.3
+_PATIENCE: Final = "2s"
 _STORES: Final = ("redis", "rediss", "unix")
 
 
@@ -93,7 +94,9 @@ class SessionSettings(Strict):
     """How far its clock may be from ours."""
 
     upstream: Annotated[UpstreamSettings | None, Field(validate_default=True)] = None
-    """How the provider is called; see ``BearerSettings.upstream``."""
+    """How the provider is called; see ``BearerSettings.upstream``. An attempt has two seconds, because a login is sent
+    once, and the provider looks at databases and keys for it.
+    """
 
     @property
     def called(self) -> UpstreamSettings:
@@ -126,4 +129,4 @@ class SessionSettings(Strict):
     @field_validator("upstream", mode="before")
     @classmethod
     def _where_its_url_says(cls, value: Any, info: ValidationInfo) -> Any:
-        return called_at(value, info)
+        return called_at(value, info, timeout=_PATIENCE)

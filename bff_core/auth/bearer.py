@@ -7,12 +7,14 @@ from hashlib import sha256
 from time import time
 from typing import Final
 
+from bff_core.auth.algorithms import Algorithms
 from bff_core.auth.contract import Presented
 from bff_core.auth.introspection import Introspection
 from bff_core.auth.issuer import Issuer
 from bff_core.auth.issuer_keys import IssuerKeys
-from bff_core.auth.jwt import TokenRefused, is_jwt, taken_apart
+from bff_core.auth.jwt import TokenRefused, is_jwt
 from bff_core.auth.known_tokens import KnownTokens
+from bff_core.auth.signed_tokens import SignedTokens
 from bff_core.auth.token_rules import Proven, TokenRules
 from bff_core.bearer_settings import BearerSettings
 from bff_core.discovery import Source
@@ -54,6 +56,7 @@ class Bearer:
         self._known = KnownTokens()
         self._issuer = Issuer(settings, wire, agent, source)
         self._keys = IssuerKeys(settings.issuer, self._issuer.keys, self._known.clear)
+        self._signed = SignedTokens(Algorithms(settings.algorithms), self._keys)
         self._introspection = Introspection(self._issuer, settings.introspection) if settings.introspection else None
 
     def known(self, presented: Presented) -> Principal | None:
@@ -98,15 +101,7 @@ class Bearer:
         return proven.principal
 
     async def _verified(self, token: str) -> Proven:
-        jwt = taken_apart(token)
-        algorithm, kid = self._rules.algorithm(jwt.header), self._rules.kid(jwt.header)
-        proven = self._rules.signed(jwt.header, jwt.claims, self._clock())
-        key = await self._keys.key(kid, algorithm)
-        if key is None:
-            raise TokenRefused("the issuer has no such key for this algorithm")
-        if not key.signed(jwt.signed, jwt.signature):
-            raise TokenRefused("the signature is not that of the key")
-        return proven
+        return await self._signed.verified(token, lambda header, said: self._rules.signed(header, said, self._clock()))
 
     async def _introspected(self, token: str, digest: bytes) -> Proven:
         if self._introspection is None:

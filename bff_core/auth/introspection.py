@@ -3,11 +3,13 @@
 from functools import partial
 from typing import Any
 
+from bff_core.auth.asking import asked
+from bff_core.auth.client_proof import basic
 from bff_core.auth.issuer import Issuer
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.together import Together
 from bff_core.bearer_settings import IntrospectionSettings
-from bff_core.errors import GatewayError, IdentityUnavailable
+from bff_core.errors import IdentityUnavailable
 
 __all__ = ["Introspection"]
 
@@ -16,7 +18,8 @@ class Introspection:
     """Asks once for all requests that show the same token at the same time."""
 
     def __init__(self, issuer: Issuer, settings: IntrospectionSettings) -> None:
-        self._issuer, self._settings = issuer, settings
+        self._issuer = issuer
+        self._us = basic(settings.client_id, settings.client_secret)
         self._together = Together()
 
     async def active(self, token: str, digest: bytes) -> dict[str, Any]:
@@ -37,8 +40,9 @@ class Introspection:
         await self._together.close()
 
     async def _ask(self, token: str) -> dict[str, Any]:
-        try:
-            return await self._issuer.introspection(token, self._settings)
-        except GatewayError as error:
-            wrong = str(error)
-        raise IdentityUnavailable(f"a token could not be asked about: {wrong}")
+        return await asked(self._answer(token), "a token could not be asked about")
+
+    async def _answer(self, token: str) -> dict[str, Any]:
+        metadata = await self._issuer.metadata()
+        client, target = self._issuer.at(metadata.introspection_endpoint)
+        return await client.introspection(target, token, self._us)

@@ -1,167 +1,156 @@
-"""The issuer of tokens, an upstream like any other: what it publishes, and what it answers about a token.
+"""The issuer of tokens, an upstream like any other: what it says of itself, and who answers where.
 
 Its metadata (OpenID Connect Discovery, RFC 8414) says where everything else is, perhaps at another origin. What it says
 is believed because of TLS, and because it names itself as we do.
 """
 
 import asyncio
-import re
-from base64 import b64encode
 from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, Final, Generic, NamedTuple, TypeVar
-from urllib.parse import quote_plus, urlsplit
+from typing import Any, Final, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
+from bff_core.auth.issuer_client import IssuerClient, Metadata
 from bff_core.auth.key_ring import KeyRing
-from bff_core.bearer_settings import BearerSettings, IntrospectionSettings, origin, trustworthy_url
+from bff_core.auth.together import Together
+from bff_core.bearer_settings import origin, trustworthy_url
 from bff_core.discovery import Source
-from bff_core.errors import BadReply, BadStatus, NotFound
-from bff_core.services.client import Answer, ServiceClient
+from bff_core.errors import BadReply, BadStatus, GatewayError, NotFound
 from bff_core.setting_types import Place
 from bff_core.tls import TlsSettings
-from bff_core.upstream import Call, Endpoint, Template, Upstream
+from bff_core.upstream import Upstream
 from bff_core.upstream_settings import UpstreamSettings
-from bff_core.wire import Instance, Reply, Wire, header
+from bff_core.wire import Wire
 
-__all__ = ["ELSEWHERE", "ISSUER", "Document", "Issuer", "IssuerClient", "KeySet", "Metadata", "elsewhere"]
-
-T = TypeVar("T")
+__all__ = ["BEARER", "ELSEWHERE", "ISSUER", "SESSION", "Issuer", "IssuerNames", "IssuerSettings", "elsewhere"]
 
 ISSUER: Final = "bearer.issuer"
 ELSEWHERE: Final = "bearer.elsewhere"
-"""The names under which it is called: at its own origin, and at those that its metadata leads to."""
+"""The names under which one is called that vouches for bearers; see ``IssuerNames``."""
 
 _HOUR: Final = 3600.0
-_DAY: Final = 86_400.0
+_MINUTE: Final = 60.0
 _OTHER_ORIGINS: Final = 4
-_MAX_AGE: Final = re.compile(r"\bmax-age=(\d{1,9})\b", re.IGNORECASE)
-_NOT_KEPT: Final = re.compile(r"\bno-(store|cache)\b", re.IGNORECASE)
+_METADATA: Final = "metadata"
 
 
-class Metadata(Answer):
-    """What an issuer says of itself, as far as we use it."""
+class IssuerNames(NamedTuple):
+    """What the upstreams are called that an issuer is."""
 
     issuer: str
-    jwks_uri: str | None = None
-    introspection_endpoint: str | None = None
+    """At its own origin,"""
+
+    elsewhere: str
+    """and at those that its metadata leads to."""
 
 
-class KeySet(Answer):
-    """Keys as they are published; what is in them is looked at one by one."""
-
-    keys: list[Any]
+BEARER: Final = IssuerNames(ISSUER, ELSEWHERE)
+SESSION: Final = IssuerNames("session.issuer", "session.elsewhere")
 
 
-class Document(NamedTuple, Generic[T]):
-    """Something that was published, and for how many seconds it is fresh."""
+class IssuerSettings(Protocol):
+    """What everyone says of an issuer who has one."""
 
-    content: T
-    fresh: float
+    @property
+    def issuer(self) -> str:
+        """Its URL, exactly as its metadata names it."""
+        ...
 
-
-class IssuerClient(ServiceClient):
-    """The issuer, or another origin that it has sent us to."""
-
-    service = ISSUER
-
-    def metadata(self, target: str, issuer: str) -> Call[Document[Metadata]]:
-        """What is published there by ``issuer``; of anyone else, it is a bad reply."""
-        return Call(self.upstream, _metadata_at(target, issuer), target)
-
-    def keys(self, target: str) -> Call[Document[KeySet]]:
-        """The key set that is published there."""
-        return Call(self.upstream, _Published(target, KeySet), target)
-
-    def introspection(self, target: str, token: str, credentials: SecretStr) -> Call[dict[str, Any]]:
-        """What is said there of a token (RFC 7662)."""
-        return self.ask(
-            target,
-            form={"token": token, "token_type_hint": "access_token"},
-            authorization=credentials,
-            returns=dict[str, Any],
-        )
-
-
-class _Published(Endpoint[Document[T]]):
-    """Read with how long it is fresh."""
-
-    __slots__ = ()
-
-    def __init__(self, target: str, returns: type[T]) -> None:
-        super().__init__("GET", Template(target), returns)
-
-    def read(self, instance: Instance, reply: Any) -> Document[T]:
-        found: Any = super().read(instance, reply)
-        return Document(found, _fresh(reply))
-
-
-class _MetadataOf(_Published[Metadata]):
-    """Of one issuer. That of another is the upstream's failure, and counts as one: its circuit opens."""
-
-    __slots__ = ("_issuer",)
-
-    def __init__(self, target: str, issuer: str) -> None:
-        super().__init__(target, Metadata)
-        self._issuer = issuer
-
-    def read(self, instance: Instance, reply: Any) -> Document[Metadata]:
-        found = super().read(instance, reply)
-        if found.content.issuer != self._issuer:
-            raise BadReply(instance.upstream, "its metadata is that of another issuer")
-        return found
-
-
-@lru_cache(maxsize=32)
-def _metadata_at(target: str, issuer: str) -> _MetadataOf:
-    return _MetadataOf(target, issuer)  # the same one each time, or equal calls would not share an answer
+    @property
+    def called(self) -> UpstreamSettings:
+        """How it is called."""
+        ...
 
 
 class Issuer:
     """Calls it over ``wire``, as ``agent``; ``source`` is where its instances are looked up, by default its settings.
 
-    Everything raises what calls of upstreams raise.
+    Everything raises what calls of upstreams raise; and ``IdentityUnavailable`` where the metadata is not there by the
+    deadline of the current request.
     """
 
-    def __init__(self, settings: BearerSettings, wire: Wire, agent: str, source: Source | None = None) -> None:
-        self._settings, self._wire, self._agent = settings, wire, agent
-        self.upstream = Upstream(ISSUER, settings.called, wire, agent=agent, source=source)
-        self._client = IssuerClient(self.upstream)
+    def __init__(
+        self,
+        settings: IssuerSettings,
+        wire: Wire,
+        agent: str,
+        source: Source | None = None,
+        *,
+        names: IssuerNames = BEARER,
+    ) -> None:
+        self._settings, self._wire, self._agent, self._names = settings, wire, agent, names
+        self._upstream = Upstream(names.issuer, settings.called, wire, agent=agent, source=source)
+        self._client = IssuerClient(self._upstream)
         self._others: dict[str, IssuerClient] = {}
         self._targets = _metadata_targets(settings.issuer)
+        self._together = Together()
         self._metadata: Metadata | None = None
-        self._old_at = 0.0
+        self._read_at = self._old_at = 0.0
 
     async def start(self) -> None:
         """Begin to look for its instances."""
-        await self.upstream.start()
+        await self._upstream.start()
 
     async def close(self) -> None:
-        """End that."""
-        await self.upstream.close()
+        """End that, and what is under way."""
+        await self._together.close()
+        await self._upstream.close()
+
+    async def metadata(self) -> Metadata:
+        """What it says of itself. That is asked once for all who need it, and, when it is an hour old, again, which
+        nobody waits for. While it does not answer, the last that it said stays.
+        """
+        if self._metadata is None:
+            return await self._read_anew()
+        if asyncio.get_running_loop().time() >= self._old_at:
+            self._together.begin(_METADATA, self._renew)
+        return self._metadata
 
     async def keys(self) -> tuple[KeyRing, float]:
         """The keys it publishes now, and for how many seconds they are fresh: an hour, or as it says."""
-        metadata = await self._current_metadata()
-        client, target = self._at(metadata.jwks_uri)
+        now = asyncio.get_running_loop().time()
+        # nearly always anew, because it must not take an hour to learn where they were moved to
+        known = self._metadata if now < self._read_at + _MINUTE else None
+        metadata = known or await self._read_anew()
+        client, target = self.at(metadata.jwks_uri)
         found = await client.keys(target)
         return KeyRing.of(found.content.keys), found.fresh
 
-    async def introspection(self, token: str, us: IntrospectionSettings) -> dict[str, Any]:
-        """What it says of a token. Where to ask is known for an hour."""
-        metadata = self._metadata
-        if metadata is None or asyncio.get_running_loop().time() >= self._old_at:
-            metadata = await self._current_metadata()
-        client, target = self._at(metadata.introspection_endpoint)
-        return await client.introspection(target, token, _basic(us))
+    def at(self, url: str | None) -> tuple[IssuerClient, str]:
+        """Who answers at a URL of its metadata, and what to ask for there."""
+        place, parts = origin(self.checked(url)), urlsplit(url or "")
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return (self._client if place == origin(self._settings.issuer) else self._other(place)), target
 
-    async def _current_metadata(self) -> Metadata:
-        found = await self._published_metadata()
-        self._metadata, self._old_at = found, asyncio.get_running_loop().time() + _HOUR
+    def checked(self, url: str | None) -> str:
+        """A URL of its metadata, at which nobody else can answer. Raises ``BadReply`` where it is none."""
+        if url is None:
+            raise BadReply(self._names.issuer, "its metadata does not say where to ask")
+        try:
+            return trustworthy_url(url)
+        except ValueError as error:
+            wrong = str(error)
+        raise BadReply(self._names.issuer, f"a URL in its metadata {wrong}")
+
+    def facts(self) -> dict[str, Any]:
+        """How it is called, and how that goes, there and elsewhere: for operators."""
+        others = {place: client.upstream.facts() for place, client in self._others.items()}
+        return {"upstream": self._upstream.facts(), "elsewhere": others}
+
+    async def _read_anew(self) -> Metadata:
+        return await self._together.result(_METADATA, self._renew)
+
+    async def _renew(self) -> Metadata:
+        loop = asyncio.get_running_loop()
+        try:
+            found = await self._published()
+        except GatewayError:
+            self._old_at = loop.time() + _MINUTE
+            raise
+        self._metadata, self._read_at = found, loop.time()
+        self._old_at = self._read_at + _HOUR
         return found
 
-    async def _published_metadata(self) -> Metadata:
+    async def _published(self) -> Metadata:
         first, second = self._targets
         try:
             return (await self._client.metadata(first, self._settings.issuer)).content
@@ -173,30 +162,18 @@ class Issuer:
         # out here, or what is raised now would remember that
         return (await self._client.metadata(second, self._settings.issuer)).content
 
-    def _at(self, url: str | None) -> tuple[IssuerClient, str]:
-        """Who answers at a URL of its metadata, and what to ask for there."""
-        if url is None:
-            raise BadReply(ISSUER, "its metadata does not say where to ask")
-        try:
-            trustworthy_url(url)
-        except ValueError as error:
-            raise BadReply(ISSUER, f"a URL in its metadata {error}") from None
-        place, parts = origin(url), urlsplit(url)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        return (self._client if place == origin(self._settings.issuer) else self._other(place)), target
-
     def _other(self, place: str) -> IssuerClient:
         client = self._others.get(place)
         if client is None:
             if len(self._others) >= _OTHER_ORIGINS:
                 del self._others[next(iter(self._others))]
             settings = elsewhere(self._settings).model_copy(update={"instances": (Place(url=place),)})
-            client = IssuerClient(Upstream(ELSEWHERE, settings, self._wire, agent=self._agent))
+            client = IssuerClient(Upstream(self._names.elsewhere, settings, self._wire, agent=self._agent))
             self._others[place] = client
         return client
 
 
-def elsewhere(settings: BearerSettings) -> UpstreamSettings:
+def elsewhere(settings: IssuerSettings) -> UpstreamSettings:
     """How another origin is called that the issuer leads to: like itself, except for what says who somebody is. It
     needs a certificate of its own name, and is not shown ours.
     """
@@ -209,17 +186,3 @@ def _metadata_targets(issuer: str) -> Sequence[str]:
     """Behind the issuer's path (OpenID Connect Discovery, 4), and before it (RFC 8414, 3.1)."""
     path = urlsplit(issuer).path.rstrip("/")
     return f"{path}/.well-known/openid-configuration", f"/.well-known/oauth-authorization-server{path}"
-
-
-def _basic(us: IntrospectionSettings) -> SecretStr:
-    # RFC 6749, 2.3.1: each is form-encoded first, so that neither holds a colon
-    pair = f"{quote_plus(us.client_id)}:{quote_plus(us.client_secret.get_secret_value())}"
-    return SecretStr(f"Basic {b64encode(pair.encode('ascii')).decode('ascii')}")
-
-
-def _fresh(reply: Reply) -> float:
-    control = header(reply.headers, b"cache-control") or ""
-    if _NOT_KEPT.search(control):
-        return 0.0
-    said = _MAX_AGE.search(control)
-    return min(float(said[1]), _DAY) if said else _HOUR

@@ -9,8 +9,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 from joserfc.jws import JWSRegistry
 
+from bff_core.auth.algorithms import ED25519
 from bff_core.auth.jwt import from_base64url
-from bff_core.auth.token_rules import ED25519
 
 __all__ = ["KeyRing", "PublicKey"]
 

@@ -12,11 +12,15 @@ __all__ = ["proofs_of", "upstreams_of_proofs"]
 
 def upstreams_of_proofs(settings: GatewaySettings) -> Mapping[str, UpstreamSettings]:
     """Whom they ask, by the names under which they are called."""
-    if settings.bearer is None:
+    if settings.bearer is None and settings.session is None:
         return {}
-    from bff_core.auth.issuer import ELSEWHERE, ISSUER, elsewhere  # noqa: PLC0415
+    from bff_core.auth.issuer import BEARER, SESSION, elsewhere  # noqa: PLC0415
 
-    return {ISSUER: settings.bearer.called, ELSEWHERE: elsewhere(settings.bearer)}
+    found: dict[str, UpstreamSettings] = {}
+    for names, issuer in ((BEARER, settings.bearer), (SESSION, settings.session)):
+        if issuer is not None:
+            found |= {names.issuer: issuer.called, names.elsewhere: elsewhere(issuer)}
+    return found
 
 
 def proofs_of(settings: GatewaySettings, wires: Mapping[str, Wire], agent: str) -> Sequence[Proof]:

@@ -13,7 +13,17 @@ from bff_core.errors import InvalidRequest
 from bff_core.upstream import Call, Download, Endpoint, Gathering, QueryValue, Template, Upstream
 from bff_core.wire import ReplyStream
 
-__all__ = ["Answer", "Cursor", "ServiceClient", "Slug", "Tells", "connect", "in_bulk", "services_of"]
+__all__ = [
+    "Answer",
+    "Cursor",
+    "ServiceClient",
+    "Slug",
+    "Tells",
+    "connect",
+    "in_bulk",
+    "services_of",
+    "with_form",
+]
 
 T = TypeVar("T")
 C = TypeVar("C", bound="ServiceClient")
@@ -96,12 +106,7 @@ class ServiceClient:
         """
         model: Any = returns
         endpoint: Endpoint[T] = _question(template, model, self._tells)
-        call = Call(self.upstream, endpoint, endpoint.template.fill(values))
-        call.headers = ((b"content-type", b"application/x-www-form-urlencoded"),)
-        if authorization is not None:
-            call.headers = (*call.headers, (b"authorization", authorization.get_secret_value().encode("ascii")))
-        call.body = urlencode(form).encode("ascii")
-        return call
+        return with_form(Call(self.upstream, endpoint, endpoint.template.fill(values)), form, authorization)
 
     def put(self, template: str, *, content: BaseModel, returns: type[T], **values: str) -> Call[T]:
         """A call that makes something so; sent twice, it is so all the same."""
@@ -143,6 +148,17 @@ class ServiceClient:
         if tag:
             call.headers = ((b"if-none-match", tag),)
         return call
+
+
+def with_form(call: Call[T], form: Mapping[str, str], authorization: SecretStr | None = None) -> Call[T]:
+    """The call, with the fields of a form as its body. ``authorization`` says who asks. Whether it may be sent again is
+    for its endpoint to say: one of POST is sent once.
+    """
+    call.headers = ((b"content-type", b"application/x-www-form-urlencoded"),)
+    if authorization is not None:
+        call.headers = (*call.headers, (b"authorization", authorization.get_secret_value().encode("ascii")))
+    call.body = urlencode(form).encode("ascii")
+    return call
 
 
 def in_bulk(form: str, *, by: str) -> Callable[[Callable[[C, str], Call[T]]], Callable[[C, str], Call[T]]]:
