@@ -101,10 +101,16 @@ def gateway(
     return app
 
 
-def _browsers(settings: GatewaySettings, session: SessionSettings, wires: Mapping[str, Wire], agent: str) -> "Browsers":
+def _browsers(
+    settings: GatewaySettings,
+    session: SessionSettings,
+    wires: Mapping[str, Wire],
+    agent: str,
+    clock: Callable[[], float],
+) -> "Browsers":
     from bff_core.auth.browsers import browsers_of  # noqa: PLC0415  imports cost the start
 
-    return browsers_of(settings, session, wires, agent)
+    return browsers_of(settings, session, wires, agent, clock)
 
 
 def _front_door(

@@ -9,15 +9,13 @@ from starlette.middleware import Middleware
 from bff_core.auth.contract import Proof
 from bff_core.auth.cookies import CookieNames
 from bff_core.auth.cross_site import CrossSiteRequests
-from bff_core.auth.form_tokens import FormTokens
+from bff_core.auth.issuer import SESSION
 from bff_core.auth.login import Login
-from bff_core.auth.memory_sessions import MemorySessions
 from bff_core.auth.provider import Provider
-from bff_core.auth.redis_sessions import RedisSessions
-from bff_core.auth.sealed import Seal
+from bff_core.auth.sealed import Bound, Sealed
 from bff_core.auth.session_proof import SessionProof
 from bff_core.auth.session_routes import BACKCHANNEL, session_routes
-from bff_core.auth.session_store import SessionStore
+from bff_core.auth.session_stores import store_of
 from bff_core.auth.sessions import Sessions
 from bff_core.discovery import source_of
 from bff_core.session_settings import SessionSettings
@@ -46,12 +44,12 @@ def browsers_of(
     since 1970.
     """
     called = session.called
-    source = source_of("session.issuer", called, settings.discovery)
+    source = source_of(SESSION.issuer, called, settings.discovery)
     provider = Provider(session, wires[called.wire], agent, source=source, clock=clock)
-    store = _store(settings.name, session)
-    sessions = Sessions(session, store, provider, Seal(session.sealing_keys, "session"), clock)
-    login = Login(session, sessions, store, provider, Seal(session.sealing_keys, "login"), clock)
-    names, tokens = CookieNames(secure=session.is_secure), FormTokens(session.sealing_keys)
+    store = store_of(session, settings.name)
+    sessions = Sessions(session, store, provider, Sealed(session.sealing_keys, "session"), clock)
+    login = Login(session, sessions, store, provider, Sealed(session.sealing_keys, "login"), clock)
+    names, tokens = CookieNames(secure=session.is_secure), Bound(session.sealing_keys, "form")
     return Browsers(
         SessionProof(names.session, sessions, tokens, [store, provider]),
         session_routes(session, names, sessions, login, provider),
@@ -63,9 +61,3 @@ def browsers_of(
             elsewhere=frozenset({BACKCHANNEL}),
         ),
     )
-
-
-def _store(gateway: str, session: SessionSettings) -> SessionStore:
-    if not session.is_shared:
-        return MemorySessions()
-    return RedisSessions(gateway, session.store)

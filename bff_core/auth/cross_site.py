@@ -5,14 +5,14 @@ where a script adds a header of its own. All that holds beside ``SameSite``, whi
 """
 
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.auth.audit import cross_site_refused
 from bff_core.auth.cookies import shown
-from bff_core.auth.form_tokens import FormTokens
-from bff_core.errors import ContentTooLarge, CrossSite
+from bff_core.auth.forms import FORM, body_of, field_of
+from bff_core.auth.sealed import Bound
+from bff_core.errors import CrossSite
 
 __all__ = ["FORM_FIELD", "CrossSiteRequests", "is_ours"]
 
@@ -20,8 +20,6 @@ FORM_FIELD: Final = "csrf"
 """The field of a form that holds its token."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-_FORM: Final = b"application/x-www-form-urlencoded"
-_LONGEST_FORM: Final = 64 * 1024
 _SAME_ORIGIN: Final = b"same-origin"
 
 
@@ -34,7 +32,7 @@ class CrossSiteRequests:
     """
 
     def __init__(
-        self, app: ASGIApp, *, origin: str, cookie: str, tokens: FormTokens, elsewhere: frozenset[str] = frozenset()
+        self, app: ASGIApp, *, origin: str, cookie: str, tokens: Bound, elsewhere: frozenset[str] = frozenset()
     ) -> None:
         self._app = app
         self._origin = origin.encode("ascii")
@@ -58,11 +56,11 @@ class CrossSiteRequests:
         self._check_origin(scope)
         if _values(scope, b"x-csrf") == [b"1"]:  # which no form can send, and no script of others without asking
             return receive
-        if _media_type(scope) != _FORM:
+        if _media_type(scope) != FORM:
             raise _refused("a request that is no form needs X-CSRF: 1")
-        body = await _body(receive)
+        body = await body_of(receive)
         session = shown(_cookies(scope), self._cookie)
-        if session is not None and not self._tokens.fits(_token(body), session):
+        if session is not None and not self._tokens.proves(session, field_of(body, FORM_FIELD)):
             raise _refused("the form has not the token of its session")
         return _replayed(body, receive)
 
@@ -104,27 +102,6 @@ def _without_cookies(scope: Scope) -> Scope:
 def _media_type(scope: Scope) -> bytes:
     found = _values(scope, b"content-type")
     return found[0].partition(b";")[0].strip().lower() if len(found) == 1 else b""
-
-
-async def _body(receive: Receive) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            raise _refused("the client has left")
-        body += message.get("body", b"")
-        if len(body) > _LONGEST_FORM:
-            raise ContentTooLarge(f"a form of more than {_LONGEST_FORM} bytes")
-        if not message.get("more_body"):
-            return bytes(body)
-
-
-def _token(body: bytes) -> str:
-    try:
-        found = [value for name, value in parse_qsl(body.decode("ascii"), max_num_fields=1000) if name == FORM_FIELD]
-    except ValueError:
-        return ""
-    return found[0] if len(found) == 1 else ""
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -9,15 +9,15 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from bff_core.auth import audit
-from bff_core.auth.grants import Granted, GrantRefused
+from bff_core.auth.grants import Granted
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.pkce import challenge_of, new_verifier
 from bff_core.auth.provider import Provider
-from bff_core.auth.sealed import Seal
+from bff_core.auth.sealed import Sealed
 from bff_core.auth.session import name_of
 from bff_core.auth.session_store import SessionStore
 from bff_core.auth.sessions import Begun, Sessions
-from bff_core.errors import LoginFailed
+from bff_core.errors import GrantRefused, LoginFailed
 from bff_core.session_settings import SessionSettings
 
 __all__ = ["CALLBACK", "Answered", "Login", "Underway"]
@@ -65,11 +65,11 @@ class Login:
         sessions: Sessions,
         store: SessionStore,
         provider: Provider,
-        seal: Seal,
+        sealed: Sealed,
         clock: Callable[[], float] = time,
     ) -> None:
         self._settings, self._sessions, self._store = settings, sessions, store
-        self._provider, self._seal, self._clock = provider, seal, clock
+        self._provider, self._sealed, self._clock = provider, sealed, clock
         self._callback = settings.origin + CALLBACK
 
     async def begin(self, back_to: str, session_id: str | None) -> Underway:
@@ -88,7 +88,7 @@ class Login:
             challenge=challenge_of(begun.verifier),
             redirect_uri=self._callback,
         )
-        return Underway(url, self._seal.text(begun.model_dump_json().encode(), _NAME))
+        return Underway(url, self._sealed.seal_text(_NAME, begun.model_dump_json().encode()))
 
     async def finish(self, cookie: str | None, answered: Answered) -> tuple[str, Begun | None]:
         """Where the browser goes on, and its new session; none, where its person chose not to log in.
@@ -119,7 +119,7 @@ class Login:
         raise _refused(why)
 
     def _begun(self, cookie: str | None, state: str | None) -> _Begun:
-        opened = None if cookie is None else self._seal.opened_text(cookie, _NAME)
+        opened = None if cookie is None else self._sealed.open_text(_NAME, cookie)
         if opened is None:
             raise _refused("this browser has begun no login")
         try:

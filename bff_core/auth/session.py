@@ -1,5 +1,6 @@
 """What is known of a browser that has logged in."""
 
+import re
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Final
@@ -11,7 +12,7 @@ from bff_core.principal import Principal
 __all__ = ["Session", "group_of_login", "group_of_person", "name_of", "new_id"]
 
 _ID_BYTES: Final = 32
-_ID_LENGTH: Final = 43  # characters: 32 bytes in base64url
+_ID: Final = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes in base64url
 
 
 class Session(BaseModel):
@@ -58,7 +59,7 @@ def new_id() -> str:
 
 def name_of(session_id: str) -> str | None:
     """What a session is kept by: whoever sees it does not know the id. ``None`` where it is no id of ours."""
-    if len(session_id) != _ID_LENGTH or not session_id.isascii():
+    if not _ID.fullmatch(session_id):
         return None
     return sha256(session_id.encode("ascii")).hexdigest()
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from bff_core.auth.contract import Presented
 from bff_core.auth.cookies import shown
-from bff_core.auth.form_tokens import FormTokens
+from bff_core.auth.sealed import Bound
 from bff_core.auth.session import Session
 from bff_core.auth.sessions import Sessions
 from bff_core.context import current
@@ -36,8 +36,8 @@ class BrowserSession:
 
     @property
     def shown_as(self) -> str:
-        """What its person may be called on a page."""
-        return self.session.shown_as or self.session.subject
+        """What its person may be called on a page; empty where the provider does not say."""
+        return self.session.shown_as
 
 
 class SessionProof:
@@ -47,7 +47,7 @@ class SessionProof:
 
     challenge = ""  # no header begins a login
 
-    def __init__(self, cookie: str, sessions: Sessions, tokens: FormTokens, lasting: Sequence[Lasting]) -> None:
+    def __init__(self, cookie: str, sessions: Sessions, tokens: Bound, lasting: Sequence[Lasting]) -> None:
         self._cookie, self._sessions, self._tokens, self._lasting = cookie, sessions, tokens, lasting
 
     def known(self, presented: Presented) -> Principal | None:  # noqa: ARG002
@@ -60,7 +60,7 @@ class SessionProof:
         session = None if session_id is None else await self._sessions.find(session_id)
         if session_id is None or session is None:
             return None
-        current().session = BrowserSession(session_id, session, self._tokens.of(session_id))
+        current().session = BrowserSession(session_id, session, self._tokens.bound(session_id))
         return session.principal
 
     async def start(self) -> None:

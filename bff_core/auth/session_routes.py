@@ -3,13 +3,14 @@
 from typing import Annotated, Final
 from urllib.parse import urlencode, urlsplit
 
-from fastapi import APIRouter, Form, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
 from bff_core.auth import audit
 from bff_core.auth.cookies import CookieNames, removed, set_cookie, shown
 from bff_core.auth.cross_site import is_ours
+from bff_core.auth.forms import body_of, field_of
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.login import CALLBACK, Answered, Login
 from bff_core.auth.moving_on import moving_on
@@ -92,9 +93,9 @@ def session_routes(
         return await _logged_out(request, None if ours is None else ours.session)
 
     @router.post(BACKCHANNEL)
-    async def backchannel(logout_token: Annotated[str, Form(max_length=16_384)] = "") -> Response:
+    async def backchannel(request: Request) -> Response:
         try:
-            await sessions.told_to_end(logout_token)
+            await sessions.told_to_end(field_of(await body_of(request.receive), "logout_token"))
         except TokenRefused as refusal:
             audit.logout_refused(str(refusal))
             said = {"error": "invalid_request", "error_description": "the logout token is not good"}

@@ -12,14 +12,14 @@ from typing import Any, Final, NamedTuple
 from pydantic import ValidationError
 
 from bff_core.auth import audit
-from bff_core.auth.grants import Granted, GrantRefused
+from bff_core.auth.grants import Granted
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.provider import Provider
-from bff_core.auth.sealed import Seal
+from bff_core.auth.sealed import Sealed
 from bff_core.auth.session import Session, group_of_login, group_of_person, name_of, new_id
 from bff_core.auth.session_store import Kept, SessionStore
 from bff_core.auth.together import Together
-from bff_core.errors import GatewayError, IdentityUnavailable
+from bff_core.errors import GatewayError, GrantRefused, IdentityUnavailable
 from bff_core.session_settings import SessionSettings
 
 __all__ = ["Begun", "Sessions"]
@@ -50,10 +50,11 @@ class Sessions:
         settings: SessionSettings,
         store: SessionStore,
         provider: Provider,
-        seal: Seal,
+        sealed: Sealed,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._settings, self._store, self._provider, self._seal, self._clock = settings, store, provider, seal, clock
+        self._settings, self._store, self._provider = settings, store, provider
+        self._sealed, self._clock = sealed, clock
         self._together = Together()
 
     async def close(self) -> None:
@@ -157,7 +158,7 @@ class Sessions:
     async def _revoke(self, token: str, hint: str) -> None:
         try:
             await self._provider.revoke(token, hint)
-        except (GatewayError, GrantRefused) as error:
+        except GatewayError as error:
             _log.warning("a token of a session that is over could not be revoked: %s", error)
 
     async def _read(self, name: str) -> Session | None:
@@ -251,10 +252,10 @@ class Sessions:
         return max(1.0, min(self._settings.idle, session.ends - now))
 
     def _kept(self, name: str, session: Session) -> Kept:
-        return Kept(name, self._seal.sealed(session.model_dump_json().encode(), name))
+        return Kept(name, self._sealed.seal(name, session.model_dump_json().encode()))
 
     def _opened(self, name: str, sealed: bytes) -> Session | None:
-        opened = self._seal.opened(sealed, name)
+        opened = self._sealed.open(name, sealed)
         if opened is None:
             _log.warning("a session could not be opened: its key is gone, or somebody has changed it")
             return None

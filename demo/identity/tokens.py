@@ -9,6 +9,7 @@ from demo.identity.clients import Client
 from demo.identity.grants import LIFETIME, AccessToken, Grant, RefreshToken
 from demo.identity.provider import Provider
 from demo.identity.sessions import Session
+from demo.identity.users import claims_of
 
 LOGOUT = "http://schemas.openid.net/event/backchannel-logout"
 LOGOUT_LIFETIME = 120
@@ -26,7 +27,7 @@ def issue(
         "scope": " ".join(scopes),
     }
     if grant.session and "openid" in grant.scopes:
-        answer["id_token"] = _id_token(provider, grant, grant.session, access, nonce)
+        answer["id_token"] = _id_token(provider, grant, grant.session, scopes, access, nonce)
     if grant.session and "refresh_token" in grant.client.grants:
         answer["refresh_token"] = _refresh_token(provider, grant)
     return answer
@@ -91,11 +92,13 @@ def _refresh_token(provider: Provider, grant: Grant) -> str:
     return text
 
 
-def _id_token(provider: Provider, grant: Grant, session: Session, access: str, nonce: str | None) -> str:
+def _id_token(
+    provider: Provider, grant: Grant, session: Session, scopes: tuple[str, ...], access: str, nonce: str | None
+) -> str:
     now = int(provider.now)
     claims = {
+        **claims_of(session.user, scopes),
         "iss": provider.issuer,
-        "sub": session.user.id,
         "aud": grant.client.id,
         "iat": now,
         "exp": now + provider.access_lifetime,

@@ -6,7 +6,7 @@ from fastapi.responses import JSONResponse
 from demo.identity.errors import NO_STORE, OAuthError
 from demo.identity.grants import AccessToken
 from demo.identity.provider import Ours, Provider
-from demo.identity.users import User
+from demo.identity.users import claims_of
 
 router = APIRouter()
 
@@ -18,16 +18,7 @@ async def userinfo(request: Request, ours: Ours) -> JSONResponse:
     session = token.grant.session
     if session is None or "openid" not in token.scopes:
         raise _refused(403, "insufficient_scope", "the token is not of openid")
-    return JSONResponse(_claims(session.user, token.scopes), headers=NO_STORE)
-
-
-def _claims(user: User, scopes: tuple[str, ...]) -> dict[str, str | bool]:
-    claims: dict[str, str | bool] = {"sub": user.id}
-    if "profile" in scopes:
-        claims |= {"name": user.name, "preferred_username": user.id}
-    if "email" in scopes:
-        claims |= {"email": user.email, "email_verified": False}
-    return claims
+    return JSONResponse(claims_of(session.user, token.scopes), headers=NO_STORE)
 
 
 def _shown(request: Request, ours: Provider) -> AccessToken:

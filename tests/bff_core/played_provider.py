@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from bff_core.auth.grants import Granted, GrantRefused
+from bff_core.auth.grants import Granted
 from bff_core.auth.id_token import LoggedIn
-
-from bff_core.errors import IdentityUnavailable
+from bff_core.errors import GrantRefused, IdentityUnavailable
 
 __all__ = ["PlayedProvider"]
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bff_core.auth.cookies import shown
-from bff_core.auth.form_tokens import FormTokens
 from tests.bff_core.login_gateway import CLICK, FORM, FROM_OUTSIDE, LINK, ORIGIN, SCRIPT, LoginGateway
 
 JSON = {"content-type": "application/json"}
@@ -159,18 +158,3 @@ def test_a_cookie_is_read_or_not_and_nothing_breaks(header):
     pairs = [pair.partition("=") for pair in header.split(";")]
     named = [value.strip(" \t") for name, _, value in pairs if name.strip(" \t") == "session"]
     assert shown(header, "session") == (named[0] if len(named) == 1 else None)
-
-
-@given(st.text(max_size=60))
-def test_no_text_is_a_token_by_chance(text):
-    tokens = FormTokens([b"k" * 32])
-    assert not tokens.fits(text, "a")
-    assert tokens.fits(tokens.of("a"), "a")
-    assert not tokens.fits(tokens.of("b"), "a")
-
-
-def test_what_an_older_key_has_made_still_fits():
-    old, new, both = FormTokens([b"o" * 32]), FormTokens([b"n" * 32]), FormTokens([b"n" * 32, b"o" * 32])
-    assert both.of("a") == new.of("a")
-    assert both.fits(old.of("a"), "a")
-    assert not new.fits(old.of("a"), "a")

@@ -4,9 +4,9 @@ import asyncio
 from base64 import b64encode
 
 import pytest
-from bff_core.auth.memory_sessions import MemorySessions
-from bff_core.auth.sealed import Seal
 
+from bff_core.auth.memory_sessions import MemorySessions
+from bff_core.auth.sealed import Sealed
 from bff_core.auth.sessions import Sessions
 from bff_core.errors import IdentityUnavailable
 from bff_core.session_settings import SessionSettings
@@ -35,8 +35,8 @@ class Desk:
         self.sessions = self.process()
 
     def process(self) -> Sessions:
-        seal = Seal(self.settings.sealing_keys, "session")
-        return Sessions(self.settings, self.store, self.provider, seal, lambda: self.now)
+        sealed = Sealed(self.settings.sealing_keys, "session")
+        return Sessions(self.settings, self.store, self.provider, sealed, lambda: self.now)
 
     async def log_in(self) -> str:
         return (await self.sessions.begin(self.provider.granted(), nonce="n", instead_of=None)).id

@@ -45,6 +45,10 @@ async def test_a_code_becomes_tokens_that_anybody_can_verify(identity):
     assert await identity.claims(tokens["id_token"], typ="JWT", aud="web") == {
         "iss": ISSUER,
         "sub": "alice",
+        "name": "Alice Archer",
+        "preferred_username": "alice",
+        "email": "alice@example.org",
+        "email_verified": False,
         "aud": "web",
         "iat": now,
         "exp": now + 300,
