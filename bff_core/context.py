@@ -33,6 +33,9 @@ class RequestContext:
     challenges: tuple[str, ...] = ()
     """How one can prove here who one is, as ``WWW-Authenticate`` says it."""
 
+    for_anybody: bool = False
+    """What is answered is the same whoever asks, and caches that many share may keep it."""
+
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
 

@@ -6,7 +6,8 @@ and for a key that nobody has heard of, at most once a minute, or whoever makes 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime
 from math import inf
 from typing import Any, Final
 
@@ -32,7 +33,8 @@ class IssuerKeys:
         self._ring: KeyRing | None = None
         self._old_at = 0.0
         self._name_asked_at = -inf
-        self._failing = False
+        self._fetched_at: str | None = None
+        self._failing_since: str | None = None
         self._together = Together()
 
     async def key(self, kid: str | None, algorithm: str) -> PublicKey | None:
@@ -51,9 +53,14 @@ class IssuerKeys:
         if self._together.under_way(_FETCH) or now >= self._name_asked_at + _PAUSE:
             self._name_asked_at = now
             return (await self._fetched()).key(kid, algorithm)
-        if self._failing:
+        if self._failing_since is not None:
             raise IdentityUnavailable("the token names a key that may be new, and the issuer does not answer")
         return None
+
+    def facts(self) -> Mapping[str, Any]:
+        """How many there are, ``None`` until they were fetched; when that was done, and since when it fails."""
+        number = None if self._ring is None else len(self._ring)
+        return {"number": number, "fetched_at": self._fetched_at, "failing_since": self._failing_since}
 
     async def close(self) -> None:
         """End what is under way."""
@@ -78,13 +85,17 @@ class IssuerKeys:
         return ring
 
     def _say_failing(self, error: GatewayError) -> None:
-        if not self._failing:
+        if self._failing_since is None:
             _log.warning("the keys of %s could not be fetched; those that are known stay: %s", self._issuer, error)
-        self._failing = True
+            self._failing_since = _now()
 
     def _say_well(self, ring: KeyRing) -> None:
-        if self._failing:
+        if self._failing_since is not None:
             _log.info("the keys of %s are there again", self._issuer)
         if not len(ring):
             _log.warning("%s has no key that can be used", self._issuer)
-        self._failing = False
+        self._failing_since, self._fetched_at = None, _now()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

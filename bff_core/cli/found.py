@@ -1,12 +1,14 @@
 """Gateways, found by name: ``web`` is the package ``bffs.web`` with a ``create`` in its ``app.py``."""
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from bff_core.cli.made_up import made_up
 from bff_core.cli.project import project
 from bff_core.settings import GatewaySettings, SettingsError, load
 
@@ -25,10 +27,10 @@ class FoundGateway:
     package: str
     folder: Path
 
-    def settings(self, file: Path | None = None) -> GatewaySettings:
-        """Its settings: from ``file``, or from its own ``settings.toml``."""
+    def settings(self, file: Path | None = None, *, dev: bool = False) -> GatewaySettings:
+        """Its settings: from ``file``, or from its own ``settings.toml``; ``dev`` puts what is made up over them."""
         file = file or self.folder / "settings.toml"
-        settings = load(file)
+        settings = load(file, partial(made_up, self.name) if dev else None)
         if settings.name != self.name:  # or an override for this gateway would be read by nobody
             raise SettingsError(f"{file}: name: {settings.name!r} is not {self.name!r}, the folder of the gateway")
         return settings
