@@ -140,6 +140,21 @@ def gateway(name: str, ports: Mapping[str, int], env: Mapping[str, str] | None =
         yield f"http://127.0.0.1:{listen}"
 
 
+def bff(*words: str, env: Mapping[str, str] | None = None, folder: Path = ROOT) -> str:
+    """What a command says to standard output, without its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bff_core.cli", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def ask(url: str, *, method: str = "GET", content: Any = None, headers: Mapping[str, str] | None = None) -> Any:
     """Status, headers and body of a reply; JSON is decoded."""
     body = None if content is None else json.dumps(content).encode()
