@@ -10,7 +10,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY bff_core bff_core
 COPY bffs bffs
 COPY demo demo
-RUN python3 -m pip install --no-cache-dir --no-deps --no-build-isolation --editable . && mkdir /data && chown app /data
+RUN python3 -m pip install --no-cache-dir --no-deps --no-build-isolation --editable . && mkdir /data && mkdir -m 700 .bff && chown app /data .bff
 USER app
 ENV PYTHONUNBUFFERED=1
 CMD ["bff", "run", "web"]

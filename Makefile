@@ -78,4 +78,4 @@ lock: setup-dev
 			pyproject.toml $$group -o requirements/$$part.lock --upgrade || exit 1; done
 
 clean:
-	rm -rf $(VENV) $(NODE)/node_modules .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) $(NODE)/node_modules .bff .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

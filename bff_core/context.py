@@ -39,6 +39,8 @@ class RequestContext:
 
     unsure: GatewayError | None = None
     """Why it could not be found out who asks, where that is so."""
+    for_anybody: bool = False
+    """What is answered is the same whoever asks, and caches that many share may keep it."""
 
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""

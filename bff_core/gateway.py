@@ -13,6 +13,7 @@ from bff_core import __version__
 from bff_core.auth.contract import Proof
 from bff_core.auth.identity import Identity
 from bff_core.auth.proofs import proofs_of, upstreams_of_proofs
+from bff_core.auth.security_docs import schemes_of, with_security
 from bff_core.discovery import source_of
 from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
@@ -26,7 +27,9 @@ from bff_core.edge.page_parts import PageParts
 from bff_core.edge.problem_docs import EVERYWHERE, documented, with_problems
 from bff_core.edge.problems import HANDLERS, Draw, Problems, problem
 from bff_core.edge.security_headers import SecurityHeaders
+from bff_core.edge.shared_caches import SharedCaches
 from bff_core.edge.sizes import Sizes
+from bff_core.errors import Forbidden, Unauthenticated
 from bff_core.services import connect, services_of
 from bff_core.session_settings import SessionSettings
 from bff_core.settings import GatewaySettings, SettingsError
@@ -91,11 +94,14 @@ def gateway(
         telemetry={"tracing": False, "metrics": False, "logs": False},  # looked for at every request
         responses=documented(*EVERYWHERE),
     )
-    app.openapi = with_problems(app.openapi)  # type: ignore[method-assign]  # FastAPI's way to change it
+    refused = documented(Unauthenticated, Forbidden)
+    app.openapi = with_security(app, schemes_of(settings), refused)  # type: ignore[method-assign]  # FastAPI's way
+    app.openapi = with_problems(app.openapi)  # type: ignore[method-assign]
     app.state.settings = settings
     app.state.store = connect(clients, upstreams)
     app.state.readiness = readiness
-    app.state.admin = admin_app(settings, readiness, upstreams)
+    app.state.proofs = proofs
+    app.state.admin = admin_app(settings, readiness, upstreams, {proof.name: proof.facts for proof in proofs})
     for router in [*([browsers.routes] if browsers else []), *routers]:
         app.include_router(router)
     return app
@@ -123,6 +129,8 @@ def _front_door(
     return [
         Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
         Middleware(SecurityHeaders),  # outside problems, so that problems have them too
+        # outside problems too, because they vary like all else
+        *([Middleware(SharedCaches, [name for proof in proofs for name in proof.varies])] if proofs else []),
         Middleware(Problems, draw_problem),  # outside all that may refuse
         Middleware(Sizes, settings.sizes),  # before anything reads the headers
         Middleware(KnownHosts, settings.hosts),  # before anything believes the Host

@@ -7,7 +7,7 @@ nothing would read, stops the start with the key and the reason.
 
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -149,8 +149,11 @@ class GatewaySettings(BaseSettings):
         return (env_settings, init_settings)
 
 
-def load(file: Path) -> GatewaySettings:
-    """The settings in ``file`` with the environment over them; ``SettingsError`` where they are wrong."""
+def load(file: Path, over: Callable[[str], Mapping[str, Any]] | None = None) -> GatewaySettings:
+    """The settings in ``file`` with the environment over them; ``SettingsError`` where they are wrong.
+
+    ``over`` is asked for each table of the file, by its name, and what it says goes over it, and under the environment.
+    """
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
@@ -160,6 +163,8 @@ def load(file: Path) -> GatewaySettings:
     prefix = f"BFF_{values.get('name', '')}__".upper()
     _refuse_private(file, values)
     _refuse_unread(prefix)
+    if over is not None:
+        values |= {name: {**table, **over(name)} for name, table in values.items() if isinstance(table, dict)}
     try:
         return GatewaySettings(_env_prefix=prefix, **values)
     except ValidationError as error:

@@ -66,6 +66,11 @@ class Identity:
         asked = {"grant_type": "authorization_code", "code": code, "redirect_uri": ASKED["redirect_uri"]}
         return await self.token(WEB, **(asked | {"code_verifier": VERIFIER} | form))
 
+    async def redeem_app(self, code: str) -> dict[str, Any]:
+        """What the app for phones gets for a code."""
+        form = {"grant_type": "authorization_code", "redirect_uri": APP["redirect_uri"], "client_id": "mobile"}
+        return (await self.token(**form, code=code, code_verifier=VERIFIER)).json()
+
     async def refresh(self, token: str, **form: str) -> httpx.Response:
         """What web gets for a refresh token."""
         return await self.token(WEB, grant_type="refresh_token", refresh_token=token, **form)

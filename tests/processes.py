@@ -16,6 +16,8 @@ from time import monotonic
 from typing import Any
 
 from bff_core.settings import load
+from tests.bff_core.kept_keys import PEPPER
+from tests.store import told
 
 ROOT = Path(__file__).parent.parent
 
@@ -119,7 +121,10 @@ def environment(name: str, listen: int, admin: int, ports: Mapping[str, int]) ->
     """What puts a gateway on these ports, and its upstreams too."""
     prefix = f"BFF_{name.upper()}__"
     env = {f"{prefix}LISTEN": f"127.0.0.1:{listen}", f"{prefix}ADMIN": f"127.0.0.1:{admin}"}
-    for upstream in load(ROOT / "bffs" / name / "settings.toml").upstreams:
+    found = load(ROOT / "bffs" / name / "settings.toml", told)
+    if found.keys is not None:
+        env[f"{prefix}KEYS__PEPPER"] = PEPPER
+    for upstream in found.upstreams:
         env[f"{prefix}UPSTREAMS__{upstream.upper()}__INSTANCES"] = json.dumps([f"http://127.0.0.1:{ports[upstream]}"])
     return env
 
@@ -133,6 +138,21 @@ def gateway(name: str, ports: Mapping[str, int], env: Mapping[str, str] | None =
         listens(listen)
         listens(ports["admin"])
         yield f"http://127.0.0.1:{listen}"
+
+
+def bff(*words: str, env: Mapping[str, str] | None = None, folder: Path = ROOT) -> str:
+    """What a command says to standard output, without its end."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bff_core.cli", *words],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
 
 
 def ask(url: str, *, method: str = "GET", content: Any = None, headers: Mapping[str, str] | None = None) -> Any:

@@ -8,12 +8,16 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from bff_core.auth import Visitor, visitor
+from bff_core.principal import Principal
 from bff_core.setting_types import Place
 from bff_core.settings import GatewaySettings, load
-from bff_core.testing import SimulatedInternet
+from bff_core.testing import SimulatedInternet, signed_in_as
 from bff_core.testing.internet import ASGIApp
 from demo.app import create_service
+from tests.bff_core.kept_keys import PEPPER
 
+ALICE = Principal("https://id.test", "alice", frozenset({"orders:read", "products:read"}), "phone")
 SERVICES = ("catalog", "pricing", "inventory", "orders", "reviews", "recommendations", "sellers")
 Failure = Callable[[dict[str, ASGIApp], str], None]
 BFFS = Path(__file__).parent.parent / "bffs"
@@ -74,15 +78,32 @@ def on_the_internet(service: str) -> dict[str, Any]:
     return {"instances": [f"http://{service}.test"]}
 
 
+def told(table: str) -> dict[str, Any]:
+    """What the settings of a gateway do not say, because it is a secret."""
+    return {"pepper": PEPPER} if table == "keys" else {}
+
+
 def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_internet) -> GatewaySettings:
     """A gateway's own settings, but for how its services are ``called``."""
-    found = load(BFFS / name / "settings.toml")
+    found = load(BFFS / name / "settings.toml", told)
     upstreams = {}
     for service, upstream in found.upstreams.items():
         changed = called(service)
         places = tuple(Place.model_validate(place) for place in changed["instances"])
         upstreams[service] = upstream.model_copy(update={**changed, "instances": places})
     return found.model_copy(update={"upstreams": upstreams, "hosts": ["gateway.test"]})
+
+
+def as_alice(app: FastAPI) -> dict[str, str]:
+    """The headers with which she comes. Where nobody can prove who they are, every visitor is her."""
+    if app.state.proofs:
+        return signed_in_as(app, ALICE)
+    app.dependency_overrides[visitor] = _alice
+    return {}
+
+
+async def _alice() -> Visitor:
+    return Visitor("US", "USD", customer_id=ALICE.subject)
 
 
 def client(app: FastAPI) -> httpx.AsyncClient:

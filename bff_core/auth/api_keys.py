@@ -1,8 +1,10 @@
 """API keys as a proof of who asks: ``X-API-Key: bff_...`` or ``Authorization: Bearer bff_...``."""
 
 import logging
+from collections.abc import Mapping
+from typing import Any
 
-from bff_core.auth.audit import key_refused
+from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
 from bff_core.auth.key_format import LONGEST, PREFIX, read_key
 from bff_core.auth.key_refusals import KeyRefused, StoreFailed
@@ -25,12 +27,16 @@ class ApiKeys:
     ``store`` is where keys are kept, by default the database of the settings.
     """
 
+    name = "keys"
+    varies = ("Authorization", "X-API-Key")
+
     def __init__(self, gateway: str, settings: KeySettings, store: Keeps | None = None) -> None:
         self.challenge = f'Bearer realm="{gateway}"'
         self._refusal = f'{self.challenge}, error="invalid_token"'  # RFC 6750, 3.1
-        self._environment = settings.environment
+        self._environment, self._place = settings.environment, settings.place
         self._store: Keeps = store or KeyStore(settings.database.get_secret_value())
         self._uses = KeyUses(self._store)
+        self._refusals = Refusals("key")
         self._known = KnownKeys(
             self._store,
             self._uses,
@@ -56,8 +62,12 @@ class ApiKeys:
                 raise KeyRefused(f"it is for {key.environment}, and here is {self._environment}", key.id)
             return await self._known.asked(key)
         except KeyRefused as refusal:
-            key_refused(refusal.key_id, refusal.owner, str(refusal))
+            self._refusals.note(str(refusal), key_id=refusal.key_id, owner=refusal.owner)
             raise Unauthenticated(self._refusal, detail=f"key refused: {refusal}") from None
+
+    def facts(self) -> Mapping[str, Any]:
+        """See ``Proof``."""
+        return {"environment": self._environment, "kept_in": self._place, **self._known.facts()}
 
     async def start(self) -> None:
         """See ``Proof``. A database that is not there yet stops no gateway."""
@@ -65,10 +75,12 @@ class ApiKeys:
             await self._store.ready()
         except StoreFailed as failure:
             _log.warning("where keys are kept is not ready, and is asked again when a key is shown: %s", failure)
+            self._known.lost(str(failure))
         await self._uses.start()
 
     async def close(self) -> None:
         """See ``Proof``."""
+        self._refusals.close()
         await self._known.close()
         await self._uses.close()
         await self._store.close()

@@ -1,13 +1,13 @@
 """Who bears a token: ``Authorization: Bearer`` (RFC 6750), with a JWT or what the issuer knows more about."""
 
-import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from time import time
-from typing import Final
+from typing import Any, Final
 
 from bff_core.auth.algorithms import Algorithms
+from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
 from bff_core.auth.introspection import Introspection
 from bff_core.auth.issuer import Issuer
@@ -24,8 +24,6 @@ from bff_core.wire import Wire
 
 __all__ = ["Bearer"]
 
-_log = logging.getLogger("bff.auth")
-
 _SCHEME: Final = "bearer "
 _B64TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, 2.1
 _LONGEST: Final = 8 * 1024  # characters
@@ -37,6 +35,9 @@ class Bearer:
     """A ``Proof``. ``clock`` is seconds since 1970; ``source`` is where the instances of the issuer are looked up, by
     default its settings.
     """
+
+    name = "bearer"
+    varies = ("Authorization",)
 
     def __init__(
         self,
@@ -52,6 +53,8 @@ class Bearer:
         # the same for all of them, because which rule it was helps only who makes tokens up
         self._refusal = f'{self.challenge}, error="invalid_token", error_description="The access token is not valid"'
         self._clock = clock
+        self._issued_by = settings.issuer
+        self._refusals = Refusals("token")
         self._rules = TokenRules(settings)
         self._known = KnownTokens()
         self._issuer = Issuer(settings, wire, agent, source)
@@ -75,8 +78,17 @@ class Bearer:
             return await self._bearer(shown[7:].lstrip(" "))
         except TokenRefused as refusal:
             wrong = str(refusal)
-        _log.debug("a token was refused: %s", wrong)
+        self._refusals.note(wrong)
         raise Unauthenticated(self._refusal, detail=wrong)
+
+    def facts(self) -> Mapping[str, Any]:
+        """See ``Proof``."""
+        return {
+            "issuer": self._issued_by,
+            "known": len(self._known),
+            "keys": self._keys.facts(),
+            **self._issuer.facts(),
+        }
 
     async def start(self) -> None:
         """See ``Proof``. Nothing is fetched yet."""
@@ -84,6 +96,7 @@ class Bearer:
 
     async def close(self) -> None:
         """See ``Proof``."""
+        self._refusals.close()
         await self._keys.close()
         if self._introspection is not None:
             await self._introspection.close()

@@ -51,7 +51,7 @@ def browsers_of(
     login = Login(session, sessions, store, provider, Sealed(session.sealing_keys, "login"), clock)
     names, tokens = CookieNames(secure=session.is_secure), Bound(session.sealing_keys, "form")
     return Browsers(
-        SessionProof(names.session, sessions, tokens, [store, provider]),
+        SessionProof(names.session, sessions, tokens, store=store, provider=provider),
         session_routes(session, names, sessions, login, provider),
         Middleware(
             CrossSiteRequests,

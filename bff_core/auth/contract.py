@@ -1,6 +1,7 @@
 """What every way to prove who one is promises."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from bff_core.principal import Principal
 
@@ -24,6 +25,16 @@ class Proof(Protocol):
     """One way to prove who one is."""
 
     @property
+    def name(self) -> str:
+        """What operators know it by: the table of the settings that it is set in."""
+        ...
+
+    @property
+    def varies(self) -> Sequence[str]:
+        """The headers of a request that it looks at, as ``Vary`` names them (RFC 9110, 12.5.5)."""
+        ...
+
+    @property
     def challenge(self) -> str:
         """What ``WWW-Authenticate`` says to who shows nothing (RFC 9110, 11.6.1), such as ``Bearer realm="mobile"``."""
         ...
@@ -38,6 +49,10 @@ class Proof(Protocol):
         Raises ``Unauthenticated`` where something is, and proves nothing; ``IdentityUnavailable`` where nobody can say
         just now. It may wait, at most until the deadline of the current request.
         """
+        ...
+
+    def facts(self) -> Mapping[str, Any]:
+        """How it is, for operators; nothing secret, and nothing that somebody has shown. Moments in ISO 8601."""
         ...
 
     async def start(self) -> None:

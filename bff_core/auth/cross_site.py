@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from bff_core.auth.audit import cross_site_refused
+from bff_core.auth.audit import Refusals
 from bff_core.auth.cookies import shown
 from bff_core.auth.forms import FORM, body_of, field_of
 from bff_core.auth.sealed import Bound
@@ -37,6 +37,7 @@ class CrossSiteRequests:
         self._app = app
         self._origin = origin.encode("ascii")
         self._cookie, self._tokens, self._elsewhere = cookie, tokens, elsewhere
+        self._refusals = Refusals("cross-site request")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or let the request through."""
@@ -57,20 +58,24 @@ class CrossSiteRequests:
         if _values(scope, b"x-csrf") == [b"1"]:  # which no form can send, and no script of others without asking
             return receive
         if _media_type(scope) != FORM:
-            raise _refused("a request that is no form needs X-CSRF: 1")
+            raise self._refused("a request that is no form needs X-CSRF: 1")
         body = await body_of(receive)
         session = shown(_cookies(scope), self._cookie)
         if session is not None and not self._tokens.proves(session, field_of(body, FORM_FIELD)):
-            raise _refused("the form has not the token of its session")
+            raise self._refused("the form has not the token of its session")
         return _replayed(body, receive)
 
     def _check_origin(self, scope: Scope) -> None:
         origins = _values(scope, b"origin")
         if origins and origins != [self._origin]:
-            raise _refused("Origin is another")
+            raise self._refused("Origin is another")
         sites = _values(scope, b"sec-fetch-site")
         if sites != [_SAME_ORIGIN] and (sites or not origins):
-            raise _refused("neither Origin nor Sec-Fetch-Site says that it comes from here")
+            raise self._refused("neither Origin nor Sec-Fetch-Site says that it comes from here")
+
+    def _refused(self, why: str) -> CrossSite:
+        self._refusals.note(why)
+        return CrossSite(why)
 
 
 def is_ours(scope: Scope) -> bool:
@@ -112,8 +117,3 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
         return messages.pop() if messages else await receive()
 
     return again
-
-
-def _refused(why: str) -> CrossSite:
-    cross_site_refused(why)
-    return CrossSite(why)

@@ -5,6 +5,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented, Proof
 from bff_core.auth.keys_in_urls import refuse_keys_in_url
 from bff_core.context import current
@@ -27,7 +28,8 @@ class Identity:
 
     def __init__(self, app: ASGIApp, proofs: Sequence[Proof]) -> None:
         self._app = app
-        self._proofs = tuple(proofs)
+        self._proofs = proofs  # itself, because a test adds one
+        self._in_urls = Refusals("key")
         # once each, because keys and tokens are borne alike
         self._challenges = tuple(dict.fromkeys(proof.challenge for proof in self._proofs if proof.challenge))
 
@@ -36,7 +38,7 @@ class Identity:
         if scope["type"] in {"http", "websocket"}:
             context = current()
             context.challenges = self._challenges
-            refuse_keys_in_url(scope)
+            refuse_keys_in_url(scope, self._in_urls)
             presented = _presented(scope)
             if presented is not _NOTHING:
                 try:

@@ -6,7 +6,7 @@ and for a key that nobody has heard of, at most once a minute, or whoever makes 
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from math import inf
 from typing import Any, Final
@@ -33,6 +33,7 @@ class IssuerKeys:
         self._ring: KeyRing | None = None
         self._old_at = 0.0
         self._name_asked_at = -inf
+        self._fetched_at: str | None = None
         self._failing_since: str | None = None
         self._together = Together()
 
@@ -56,9 +57,10 @@ class IssuerKeys:
             raise IdentityUnavailable("the token names a key that may be new, and the issuer does not answer")
         return None
 
-    def facts(self) -> dict[str, Any]:
-        """How many keys there are, and since when they cannot be fetched: for operators."""
-        return {"known": 0 if self._ring is None else len(self._ring), "failing_since": self._failing_since}
+    def facts(self) -> Mapping[str, Any]:
+        """How many there are, ``None`` until they were fetched; when that was done, and since when it fails."""
+        number = None if self._ring is None else len(self._ring)
+        return {"number": number, "fetched_at": self._fetched_at, "failing_since": self._failing_since}
 
     async def close(self) -> None:
         """End what is under way."""
@@ -85,11 +87,15 @@ class IssuerKeys:
     def _say_failing(self, error: GatewayError) -> None:
         if self._failing_since is None:
             _log.warning("the keys of %s could not be fetched; those that are known stay: %s", self._issuer, error)
-            self._failing_since = datetime.now(UTC).isoformat(timespec="seconds")
+            self._failing_since = _now()
 
     def _say_well(self, ring: KeyRing) -> None:
         if self._failing_since is not None:
             _log.info("the keys of %s are there again", self._issuer)
         if not len(ring):
             _log.warning("%s has no key that can be used", self._issuer)
-        self._failing_since = None
+        self._failing_since, self._fetched_at = None, _now()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -6,9 +6,10 @@ So a storm of keys that nobody has made costs a question at a time, and nobody w
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import Context
-from typing import Final
+from datetime import UTC, datetime
+from typing import Any, Final
 
 from bff_core.auth.key_refusals import StoreFailed
 from bff_core.errors import IdentityUnavailable
@@ -31,6 +32,8 @@ class Questions:
         self._waiting: list[str] = []
         self._work: asyncio.Task[None] | None = None
         self._failure: str | None = None
+        self._failing_since: str | None = None
+        self._last_answer_at: str | None = None
         self._rests_until = 0.0
 
     async def answered(self, key_id: str, within: float) -> None:
@@ -50,6 +53,20 @@ class Questions:
     def why(self) -> str:
         """Why there was no answer."""
         return self._failure or "no answer in time"
+
+    def lost(self, why: str) -> None:
+        """Nobody answered, before anything was asked here."""
+        if self._failing_since is None:
+            self._failing_since = _now()
+        self._failure = why
+
+    def facts(self) -> Mapping[str, Any]:
+        """How asking goes: for operators. Moments in ISO 8601."""
+        return {
+            "last_answer_at": self._last_answer_at,
+            "failing_since": self._failing_since,
+            "failure": self._failure,
+        }
 
     async def close(self) -> None:
         """Stop asking. Whoever waits is told that there is no answer."""
@@ -90,7 +107,7 @@ class Questions:
     def _failed(self, why: str) -> None:
         if self._failure is None:
             _log.warning("where keys are kept does not answer; those that are fresh are taken: %s", why)
-        self._failure = why
+        self.lost(why)
         # at random, because every gateway has lost it in the same moment
         self._rests_until = asyncio.get_running_loop().time() + random.uniform(_REST / 2, _REST)  # noqa: S311  no secret
         self._end(self._waiting)
@@ -99,10 +116,15 @@ class Questions:
     def _succeeded(self) -> None:
         if self._failure is not None:
             _log.info("where keys are kept answers again")
-        self._failure = None
+        self._failure = self._failing_since = None
+        self._last_answer_at = _now()
 
     def _end(self, ids: Sequence[str]) -> None:
         for key_id in ids:
             answer = self._answers.pop(key_id, None)
             if answer is not None and not answer.done():
                 answer.set_result(None)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Scope
 
-from bff_core.auth.audit import key_refused
+from bff_core.auth.audit import Refusals
 from bff_core.auth.key_format import PREFIX, begins_key
 from bff_core.errors import KeyInUrl
 
@@ -15,24 +15,24 @@ _NAMES: Final = {"access_token", "api_key", "api-key", "apikey", "x-api-key"}
 _HINTS: Final = (b"key", b"token", PREFIX.encode(), b"%")  # without one of them, nothing has to be taken apart
 
 
-def refuse_keys_in_url(scope: Scope) -> None:
+def refuse_keys_in_url(scope: Scope, refusals: Refusals) -> None:
     """Raises ``KeyInUrl`` for a parameter that is named like a key, and for what looks like one of ours anywhere."""
     if PREFIX in scope["path"]:
-        _refuse_key(scope["path"])
+        _refuse_key(scope["path"], refusals)
     query: bytes = scope["query_string"]
     small = query.lower()
     if small and any(hint in small for hint in _HINTS):
         for name, value in parse_qsl(query.decode("latin-1")):
-            _refuse_key(value)
+            _refuse_key(value, refusals)
             if name.lower() in _NAMES:
-                _refuse(None)
+                _refuse(None, refusals)
 
 
-def _refuse_key(text: str) -> None:
+def _refuse_key(text: str, refusals: Refusals) -> None:
     if found := begins_key(text):
-        _refuse(found)
+        _refuse(found, refusals)
 
 
-def _refuse(key_id: str | None) -> None:
-    key_refused(key_id, None, "it was sent in the URL; whoever keeps URLs has it now")
+def _refuse(key_id: str | None, refusals: Refusals) -> None:
+    refusals.note("it was sent in the URL; whoever keeps URLs has it now", key_id=key_id)
     raise KeyInUrl("a key in the URL")

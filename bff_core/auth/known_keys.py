@@ -1,9 +1,9 @@
 """What is known of keys, for as long as it is fresh: who shows one waits for nobody, unless nobody has asked lately."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import time
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from bff_core.auth.kept_key import KeptKey
 from bff_core.auth.key_format import ApiKey
@@ -86,6 +86,14 @@ class KnownKeys:
         if not self._is_fresh(key.id):
             raise IdentityUnavailable(f"keys: {self._questions.why()}")
         return self._judged(key)
+
+    def lost(self, why: str) -> None:
+        """Where they are kept did not answer, before any was shown."""
+        self._questions.lost(why)
+
+    def facts(self) -> Mapping[str, Any]:
+        """How many are known, how many ids are known to be none, and how asking for them goes."""
+        return {"known": len(self._known), "unknown": len(self._unknown), **self._questions.facts()}
 
     async def close(self) -> None:
         """Stop asking."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 
-from bff_core.auth import audit
+from bff_core.auth.audit import Refusals
 from bff_core.auth.grants import Granted
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.pkce import challenge_of, new_verifier
@@ -71,6 +71,7 @@ class Login:
         self._settings, self._sessions, self._store = settings, sessions, store
         self._provider, self._sealed, self._clock = provider, sealed, clock
         self._callback = settings.origin + CALLBACK
+        self._refusals = Refusals("login")
 
     async def begin(self, back_to: str, session_id: str | None) -> Underway:
         """For a browser that goes to ``back_to`` afterwards, and has perhaps a session already."""
@@ -97,15 +98,15 @@ class Login:
         """
         begun = self._begun(cookie, answered.state)
         if not await self._store.once(f"state:{begun.state}", self._settings.login):
-            raise _refused("the answer was brought before")
+            raise self._refused("the answer was brought before")
         await self._check_issuer(answered.issuer)
         if answered.error is not None:
             if answered.error == _DENIED:
-                audit.login_refused("its person did not want to")
+                self._refusals.note("its person did not want to")
                 return begun.back_to, None
-            raise _refused("the provider answered with an error")
+            raise self._refused("the provider answered with an error")
         if not answered.code:
-            raise _refused("there is no code")
+            raise self._refused("there is no code")
         return begun.back_to, await self._logged_in(answered.code, begun)
 
     async def _logged_in(self, code: str, begun: _Begun) -> Begun:
@@ -116,31 +117,30 @@ class Login:
             why = f"the provider does not take the code: {refusal.code}"
         except TokenRefused as refusal:
             why = f"the ID token is not good: {refusal}"
-        raise _refused(why)
+        raise self._refused(why)
 
     def _begun(self, cookie: str | None, state: str | None) -> _Begun:
         opened = None if cookie is None else self._sealed.open_text(_NAME, cookie)
         if opened is None:
-            raise _refused("this browser has begun no login")
+            raise self._refused("this browser has begun no login")
         try:
             begun = _Begun.model_validate_json(opened)
         except ValidationError:
-            raise _refused("it was begun with another version of this program") from None
+            raise self._refused("it was begun with another version of this program") from None
         if state is None or not hmac.compare_digest(begun.state.encode(), state.encode()):
-            raise _refused("state is that of another login")
+            raise self._refused("state is that of another login")
         if begun.until <= self._clock():
-            raise _refused("it has taken too long")
+            raise self._refused("it has taken too long")
         return begun
 
     async def _check_issuer(self, issuer: str | None) -> None:
         """RFC 9207: an answer of another provider must not be taken for one of ours."""
         if issuer is None:
             if await self._provider.names_itself():
-                raise _refused("the answer does not name its provider")
+                raise self._refused("the answer does not name its provider")
         elif issuer != self._settings.issuer:
-            raise _refused("the answer is that of another provider")
+            raise self._refused("the answer is that of another provider")
 
-
-def _refused(why: str) -> LoginFailed:
-    audit.login_refused(why)
-    return LoginFailed(why)
+    def _refused(self, why: str) -> LoginFailed:
+        self._refusals.note(why)
+        return LoginFailed(why)

@@ -1,6 +1,6 @@
 """The ways to prove who one is that a gateway's settings name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from bff_core.auth.contract import Proof
 from bff_core.discovery import source_of
@@ -23,7 +23,7 @@ def upstreams_of_proofs(settings: GatewaySettings) -> Mapping[str, UpstreamSetti
     return found
 
 
-def proofs_of(settings: GatewaySettings, wires: Mapping[str, Wire], agent: str) -> Sequence[Proof]:
+def proofs_of(settings: GatewaySettings, wires: Mapping[str, Wire], agent: str) -> list[Proof]:
     """In the order in which they look at a request. Those that ask somebody do so over one of ``wires``, as ``agent``.
 
     What only some of them need is imported where it is needed, because imports cost the start.

@@ -1,13 +1,15 @@
 """What a page asks of who sees it."""
 
-from typing import Any
+from typing import Any, Final
 
 from fastapi import Depends
 
 from bff_core.context import current
 from bff_core.errors import MissingScope, Unauthenticated
 
-__all__ = ["Requires"]
+__all__ = ["Requires", "scopes_of"]
+
+_SCOPES: Final = "bff_scopes"
 
 
 def Requires(*scopes: str) -> Any:  # noqa: N802  it is declared like a type
@@ -27,4 +29,10 @@ def Requires(*scopes: str) -> Any:  # noqa: N802  it is declared like a type
         if not wanted <= context.principal.scopes:
             raise MissingScope(*sorted(wanted), challenges=context.challenges)
 
+    vars(check)[_SCOPES] = wanted  # a function, because what is called like one costs a page more
     return Depends(check)
+
+
+def scopes_of(dependency: Any) -> frozenset[str] | None:
+    """Those that are asked for by what ``Requires`` made; ``None`` of any other dependency."""
+    return getattr(dependency, _SCOPES, None)

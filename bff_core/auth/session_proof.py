@@ -1,29 +1,19 @@
 """Who a browser belongs to: the cookie of its session."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from bff_core.auth.contract import Presented
 from bff_core.auth.cookies import shown
+from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Bound
 from bff_core.auth.session import Session
+from bff_core.auth.session_store import SessionStore
 from bff_core.auth.sessions import Sessions
 from bff_core.context import current
 from bff_core.principal import Principal
 
-__all__ = ["BrowserSession", "Lasting", "SessionProof", "browser_session"]
-
-
-class Lasting(Protocol):
-    """What is there from the start of a gateway to its end."""
-
-    async def start(self) -> None:
-        """Begin."""
-        ...
-
-    async def close(self) -> None:
-        """End."""
-        ...
+__all__ = ["BrowserSession", "SessionProof", "browser_session"]
 
 
 class BrowserSession:
@@ -41,14 +31,19 @@ class BrowserSession:
 
 
 class SessionProof:
-    """A ``Proof``. It asks the store each time, because a session that has ended anywhere has ended here. ``lasting``
-    is what sessions stand on, which begins and ends with it.
+    """A ``Proof``. It asks the store each time, because a session that has ended anywhere has ended here. What
+    sessions stand on begins and ends with it.
     """
 
+    name = "session"
+    varies = ("Cookie",)
     challenge = ""  # no header begins a login
 
-    def __init__(self, cookie: str, sessions: Sessions, tokens: Bound, lasting: Sequence[Lasting]) -> None:
-        self._cookie, self._sessions, self._tokens, self._lasting = cookie, sessions, tokens, lasting
+    def __init__(
+        self, cookie: str, sessions: Sessions, tokens: Bound, *, store: SessionStore, provider: Provider
+    ) -> None:
+        self._cookie, self._sessions, self._tokens = cookie, sessions, tokens
+        self._store, self._provider = store, provider
 
     def known(self, presented: Presented) -> Principal | None:  # noqa: ARG002
         """See ``Proof``."""
@@ -63,16 +58,20 @@ class SessionProof:
         current().session = BrowserSession(session_id, session, self._tokens.bound(session_id))
         return session.principal
 
+    def facts(self) -> Mapping[str, Any]:
+        """See ``Proof``."""
+        return {"store": self._store.facts(), "provider": self._provider.facts()}
+
     async def start(self) -> None:
         """See ``Proof``."""
-        for one in self._lasting:
-            await one.start()
+        await self._store.start()
+        await self._provider.start()
 
     async def close(self) -> None:
         """See ``Proof``."""
         await self._sessions.close()
-        for one in self._lasting:
-            await one.close()
+        await self._provider.close()
+        await self._store.close()
 
 
 def browser_session() -> BrowserSession | None:

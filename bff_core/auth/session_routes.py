@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
-from bff_core.auth import audit
+from bff_core.auth.audit import Refusals
 from bff_core.auth.cookies import CookieNames, removed, set_cookie, shown
 from bff_core.auth.cross_site import is_ours
 from bff_core.auth.forms import body_of, field_of
@@ -48,6 +48,7 @@ def session_routes(
 ) -> APIRouter:
     """``GET /login``, its callback, ``POST /logout``, everywhere, by the provider; and ``GET /session``."""
     router = APIRouter(include_in_schema=False)
+    refusals = Refusals("logout")
     our_host = urlsplit(settings.origin).netloc
 
     @router.get("/login")
@@ -97,7 +98,7 @@ def session_routes(
         try:
             await sessions.told_to_end(field_of(await body_of(request.receive), "logout_token"))
         except TokenRefused as refusal:
-            audit.logout_refused(str(refusal))
+            refusals.note(str(refusal))
             said = {"error": "invalid_request", "error_description": "the logout token is not good"}
             return JSONResponse(said, 400, _NO_STORE)  # OpenID Connect Back-Channel Logout, 2.8
         return Response(status_code=200, headers=_NO_STORE)

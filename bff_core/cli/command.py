@@ -11,7 +11,7 @@ from bff_core.cli import check as checking
 from bff_core.cli import dev as developing
 from bff_core.cli import run as running
 from bff_core.cli import upstreams as watching
-from bff_core.cli.arguments import Name, SettingsFile
+from bff_core.cli.arguments import Dev, Name, SettingsFile
 from bff_core.cli.found import NotFoundError, find
 from bff_core.cli.keys import keys
 from bff_core.cli.operators import NoAnswer
@@ -38,12 +38,14 @@ def run(
     uds: Annotated[Path | None, typer.Option(help="Listen on this Unix socket.", show_default=False)] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Certificate chain, PEM.", show_default=False)] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its private key, PEM.", show_default=False)] = None,
+    dev: Dev = False,
     inherit: Annotated[int | None, typer.Option(hidden=True)] = None,
     operators: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Run one gateway, and its listener for operators, until it is told to stop. Options go before settings."""
     found = find(name)
-    told = running.changed(found.settings(settings), workers=workers, port=port, uds=uds, cert=tls_cert, key=tls_key)
+    known = found.settings(settings, dev=dev)
+    told = running.changed(known, workers=workers, port=port, uds=uds, cert=tls_cert, key=tls_key)
     if inherit is not None and operators is not None:
         running.run_worker(found, told, inherit, operators)
     else:
@@ -51,10 +53,10 @@ def run(
 
 
 @app.command()
-def check(name: Name, settings: SettingsFile = None) -> None:
+def check(name: Name, settings: SettingsFile = None, dev: Dev = False) -> None:
     """Check a gateway's settings, and show what they come to."""
     found = find(name)
-    checking.show(found, found.settings(settings))
+    checking.show(found, found.settings(settings, dev=dev))
 
 
 @app.command()
@@ -63,9 +65,10 @@ def upstreams(
     settings: SettingsFile = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again every second, until Ctrl-C.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print what the gateway says, as it says it.")] = False,
+    dev: Dev = False,
 ) -> None:
     """Show how a gateway that runs sees its upstreams, and each of their instances."""
-    told = find(name).settings(settings)
+    told = find(name).settings(settings, dev=dev)
     if watch and json:
         raise SettingsError("--watch and --json: a document is printed once")
     if json:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from bff_core.cli.child import Child
 from bff_core.cli.found import find_all
+from bff_core.cli.made_up import FOLDER
 from bff_core.cli.project import project
 from bff_core.cli.screen import Screen
 from bff_core.server.listener import PortTaken, bind
@@ -28,7 +29,7 @@ _OVER_WITHIN: Final = 1.0  # of what was killed
 
 def develop() -> int:
     """Start everything, say where to look, and stop everything together. The exit status of the command."""
-    gateways = {found.name: found.settings() for found in find_all()}
+    gateways = {found.name: found.settings(dev=True) for found in find_all()}
     _check_addresses(gateways)
     return asyncio.run(_together(gateways, _commands(gateways)))
 
@@ -53,7 +54,7 @@ def _holders(held: Mapping[str, str], address: str) -> str:
 
 def _commands(gateways: Iterable[str]) -> dict[str, list[str]]:
     """What to start, each under a label of its own."""
-    commands = {name: [sys.executable, "-m", "bff_core.cli", "run", name] for name in gateways}
+    commands = {name: [sys.executable, "-m", "bff_core.cli", "run", name, "--dev"] for name in gateways}
     for command in project().dev:
         words = [sys.executable if word == "{python}" else word for word in shlex.split(command)]
         commands[_label(words, commands)] = words
@@ -158,6 +159,11 @@ async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> Non
     for name, settings in gateways.items():
         scheme = "https://" if settings.tls else "http://" if _has_port(settings) else ""
         screen.say(f"{name:>12}  {scheme}{settings.listen}   operators: http://{settings.admin}/healthz")
+    for name, settings in gateways.items():
+        if settings.keys is not None:
+            screen.say(f"A key for {name}:  bff keys create {name} --dev --owner NAME --scope SCOPE")
+    if FOLDER.is_dir():
+        screen.say(f"What nobody has set is made up, and kept in {FOLDER.absolute()}")
     screen.say("")
 
 

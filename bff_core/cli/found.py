@@ -1,12 +1,16 @@
 """Gateways, found by name: ``web`` is the package ``bffs.web`` with a ``create`` in its ``app.py``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI
 
+from bff_core.cli.made_up import made_up
 from bff_core.cli.project import project
 from bff_core.settings import GatewaySettings, SettingsError, load
 
@@ -25,10 +29,10 @@ class FoundGateway:
     package: str
     folder: Path
 
-    def settings(self, file: Path | None = None) -> GatewaySettings:
-        """Its settings: from ``file``, or from its own ``settings.toml``."""
+    def settings(self, file: Path | None = None, *, dev: bool = False) -> GatewaySettings:
+        """Its settings: from ``file``, or from its own ``settings.toml``; ``dev`` puts what is made up over them."""
         file = file or self.folder / "settings.toml"
-        settings = load(file)
+        settings = load(file, partial(_for_developers, self.name) if dev else None)
         if settings.name != self.name:  # or an override for this gateway would be read by nobody
             raise SettingsError(f"{file}: name: {settings.name!r} is not {self.name!r}, the folder of the gateway")
         return settings
@@ -90,3 +94,8 @@ def _why_none() -> str:
     if _places(package):
         return f"no package in {package!r} has an app.py"
     return f"there is no package {package!r} in this folder"
+
+
+def _for_developers(gateway: str, table: str) -> Mapping[str, Any]:
+    """What goes over a table of its settings."""
+    return {**made_up(gateway, table), **project().dev_settings.get(gateway, {}).get(table, {})}

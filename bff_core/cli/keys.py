@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bff_core.auth.key_refusals import KeysRefused
-from bff_core.cli.arguments import Name, SettingsFile
+from bff_core.cli.arguments import Dev, Name, SettingsFile
 from bff_core.cli.found import find
 from bff_core.cli.spans import seconds
 from bff_core.telemetry.log import JsonFormatter
@@ -34,12 +34,13 @@ def create(
     expires: Annotated[str | None, typer.Option(help="After how long, like 90d.", show_default=False)] = None,
     label: Annotated[str, typer.Option("--name", help="What it is for.", show_default=False)] = "",
     settings: SettingsFile = None,
+    dev: Dev = False,
 ) -> None:
     """Make a key. It goes to standard output, this once, and everything else to standard error."""
     life = None if expires is None else seconds("--expires", expires)
     if life == 0:
         raise KeysRefused("--expires: a key must live for some time")
-    made = _work(name, settings).create(owner=owner, plan=plan, scopes=scope or (), life=life, label=label)
+    made = _work(name, settings, dev=dev).create(owner=owner, plan=plan, scopes=scope or (), life=life, label=label)
     typer.echo(made)
 
 
@@ -49,9 +50,10 @@ def show(
     settings: SettingsFile = None,
     owner: Annotated[str | None, typer.Option(help="Of this owner alone.", show_default=False)] = None,
     json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    dev: Dev = False,
 ) -> None:
     """Show all keys, those that are not taken any more too. A key itself is never shown again."""
-    work = _work(name, settings)
+    work = _work(name, settings, dev=dev)
     if json:
         work.print_document(owner)
     else:
@@ -64,19 +66,20 @@ def rotate(
     key_id: KeyId,
     overlap: Annotated[str, typer.Option(help="How long the old key is still taken; 0s revokes it.")] = "7d",
     settings: SettingsFile = None,
+    dev: Dev = False,
 ) -> None:
     """Make a key in the place of another, with the same owner, plan, scopes and length of life."""
-    typer.echo(_work(name, settings).rotate(key_id, seconds("--overlap", overlap)))
+    typer.echo(_work(name, settings, dev=dev).rotate(key_id, seconds("--overlap", overlap)))
 
 
 @keys.command()
-def revoke(name: Name, key_id: KeyId, settings: SettingsFile = None) -> None:
+def revoke(name: Name, key_id: KeyId, settings: SettingsFile = None, dev: Dev = False) -> None:
     """Have a key refused everywhere, within `keys.fresh`."""
-    _work(name, settings).revoke(key_id)
+    _work(name, settings, dev=dev).revoke(key_id)
 
 
-def _work(name: str, file: Path | None) -> "KeyWork":
-    found = find(name).settings(file)
+def _work(name: str, file: Path | None, *, dev: bool) -> "KeyWork":
+    found = find(name).settings(file, dev=dev)
     if found.keys is None:
         raise KeysRefused(f"{found.name} takes no API keys: there is no [keys] in its settings")
     from bff_core.cli.key_work import KeyWork  # noqa: PLC0415  which imports the database's library

@@ -39,6 +39,11 @@ class Project(BaseModel):
     dev: list[Annotated[str, AfterValidator(_command)]] = []
     """What ``bff dev`` starts beside the gateways; ``{python}`` is the Python that runs ``bff``."""
 
+    dev_settings: dict[str, dict[str, dict[str, Any]]] = {}
+    """What ``--dev`` lays over tables of the gateways' settings, as ``[tool.bff.dev_settings.web.session]``: no secrets,
+    but those of what is started for development.
+    """
+
 
 def project() -> Project:
     """What is set, or else as it comes. Raises ``SettingsError`` with one line for each thing that is wrong."""

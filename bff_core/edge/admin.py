@@ -1,6 +1,7 @@
 """The listener for operators, never on the clients' port."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI
@@ -19,8 +20,15 @@ __all__ = ["admin_app", "admin_app_of_workers"]
 _LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 
 
-def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mapping[str, Upstream]) -> FastAPI:
+def admin_app(
+    settings: GatewaySettings,
+    readiness: Readiness,
+    upstreams: Mapping[str, Upstream],
+    proofs: Mapping[str, Callable[[], Mapping[str, Any]]] = MappingProxyType({}),
+) -> FastAPI:
     """``GET /healthz``: what an operator wants to know about this gateway, in words and numbers.
+
+    ``proofs`` say how each way to prove who one is does.
 
     It checks ``Host`` like the clients' door, because a page in an operator's browser can ask here too, by a name of
     its own that leads to this address.
@@ -34,6 +42,7 @@ def admin_app(settings: GatewaySettings, readiness: Readiness, upstreams: Mappin
             "gateway": name,
             "ready": readiness.ready,
             "upstreams": {service: upstream.facts() for service, upstream in upstreams.items()},
+            "proofs": {name: facts() for name, facts in proofs.items()},
         }
 
     return app

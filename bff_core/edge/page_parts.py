@@ -8,7 +8,7 @@ from bff_core.context import current
 
 __all__ = ["PageParts"]
 
-_SKIPPED = ";missing=skipped"
+_LEFT_OUT = (";missing=skipped", ";missing=forbidden")  # of a page that is as whole as it can be for who asks
 
 
 class PageParts:
@@ -37,5 +37,5 @@ def _told(outcomes: Mapping[str, str]) -> tuple[str, bool]:
     """The list, and whether anything that was asked for is missing."""
     if not any(outcomes.values()):
         return ", ".join(outcomes), False
-    missing = any(outcome and outcome != _SKIPPED for outcome in outcomes.values())
+    missing = any(outcome and outcome not in _LEFT_OUT for outcome in outcomes.values())
     return ", ".join(name + parameters for name, parameters in outcomes.items()), missing

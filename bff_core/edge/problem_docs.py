@@ -57,13 +57,17 @@ _HEADERS: Final[dict[str, Any]] = {
     "Retry-After": {"description": "Seconds, where waiting helps.", "schema": {"type": "integer"}},
 }
 
+_CHALLENGE: Final[dict[str, Any]] = {
+    "WWW-Authenticate": {"description": "How to prove who you are (RFC 6750).", "schema": {"type": "string"}},
+}
+
 
 def documented(*errors: type[GatewayError]) -> dict[int | str, dict[str, Any]]:
     """The ``responses`` of a route that may fail with ``errors``, each with an example."""
     return {
         error.status: {
             "description": error.title,
-            "headers": _HEADERS,
+            "headers": {**_HEADERS, **(_CHALLENGE if error.status in {401, 403} else {})},
             "content": {
                 "application/problem+json": {
                     "schema": {"$ref": "#/components/schemas/Problem"},

@@ -5,6 +5,7 @@ from typing import Final
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from bff_core.context import current
 from bff_core.wire import ReplyStream
 
 __all__ = ["HandedOn"]
@@ -16,10 +17,15 @@ _PASSED: Final = frozenset(
 
 
 class HandedOn(Response):
-    """A response that is a reply: its status, the headers meant for clients, and its body piece by piece."""
+    """A response that is a reply: its status, the headers meant for clients, and its body piece by piece.
 
-    def __init__(self, reply: ReplyStream) -> None:
+    ``for_anybody`` says that it is the same whoever asks, and that everybody may: then caches that many share may keep
+    it as the service says.
+    """
+
+    def __init__(self, reply: ReplyStream, *, for_anybody: bool = False) -> None:
         self._reply = reply
+        self._for_anybody = for_anybody
         self.status_code = reply.status
         self.background = None
         passed = _PASSED - {b"content-length"} if reply.status == 304 else _PASSED  # servers hold us to it, also then
@@ -27,6 +33,8 @@ class HandedOn(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  ASGI's signature
         """Send it on. A reply that breaks off ends the client's connection rather than pretending to be whole."""
+        if self._for_anybody:
+            current().for_anybody = True
         try:
             await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
             async for chunk in self._reply:

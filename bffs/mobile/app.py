@@ -12,6 +12,11 @@ from bffs.mobile.store import StoreClients
 
 __all__ = ["create"]
 
+_DESCRIPTION = """
+A token is not needed. With one (`Authorization: Bearer`, with the scope `orders:read`) a product's screen has
+`purchases`: what the reader bought of it before.
+"""
+
 
 def create(settings: GatewaySettings | None = None, wire: Wire | None = None) -> FastAPI:
     """The app, from ``settings.toml`` beside this file where no settings are given."""
@@ -22,4 +27,5 @@ def create(settings: GatewaySettings | None = None, wire: Wire | None = None) ->
         wire=wire,
         title="Store for phone apps",
         version="1",
+        description=_DESCRIPTION,
     )

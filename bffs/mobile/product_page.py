@@ -28,6 +28,7 @@ Fields = Annotated[frozenset[str], Depends(only_known_fields(ProductScreen.model
 @router.get("/products/{product_id}", response_model_exclude_unset=True, responses=documented(NotFound))
 async def product_screen(product_id: ProductId, viewer: Viewer, store: Store, fields: Fields) -> ProductScreen:
     """Everything that one screen shows, ready to be drawn."""
+    customer = viewer.customer_id
     async with Composition() as page:
         product = page.required("product", store.catalog.product(product_id))
         price = page.optional("price", store.pricing.quote(product_id, region=viewer.region, currency=viewer.currency))
@@ -35,9 +36,18 @@ async def product_screen(product_id: ProductId, viewer: Viewer, store: Store, fi
         rating = page.optional("rating", store.reviews.rating(product_id))
         reviews = page.optional("reviews", store.reviews.page(product_id, limit=3))
         related = page.optional("related", _related(store, product))
+        if customer:
+            bought = page.optional("purchases", store.orders.purchases(customer, product_id), scope="orders:read")
 
     return ProductScreen.draw(
-        fields, product.value, price.value, availability.value, rating.value, reviews.value, related.value
+        fields if customer else fields - {"purchases"},
+        product.value,
+        price.value,
+        availability.value,
+        rating.value,
+        reviews.value,
+        related.value,
+        bought.value if customer else None,
     )
 
 

@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from bff_core.services.catalog import Catalog
 from bff_core.services.inventory import Inventory
+from bff_core.services.orders import Orders
 from bff_core.services.pricing import Pricing
 from bff_core.services.recommendations import Recommendations
 from bff_core.services.reviews import Reviews
@@ -20,6 +21,7 @@ class StoreClients:
 
     catalog: Catalog
     inventory: Inventory
+    orders: Orders
     pricing: Pricing
     recommendations: Recommendations
     reviews: Reviews

@@ -7,9 +7,12 @@ from pydantic import BaseModel
 
 from bff_core.services.catalog import Product
 from bff_core.services.inventory import Availability
+from bff_core.services.orders import Purchase
 from bff_core.services.pricing import Quote
 from bff_core.services.reviews import Rating, Review, ReviewPage
 from bffs.mobile import wording
+from bffs.mobile.purchases import Bought, bought
+from bffs.mobile.teasers import Teaser, teasers
 
 __all__ = ["ProductScreen"]
 
@@ -47,13 +50,6 @@ class Quoted(BaseModel):
     by: str
 
 
-class Teaser(BaseModel):
-    """Its picture is at ``/v1/covers/{id}/front.svg``: written out, three of them would cost a tenth of the screen."""
-
-    id: str
-    title: str
-
-
 class ProductScreen(BaseModel):
     """One screen. A member that is ``null`` is missing just now; one that was not asked for is not there."""
 
@@ -63,6 +59,8 @@ class ProductScreen(BaseModel):
     rating: Stars | None
     reviews: list[Quoted] | None
     related: list[Teaser] | None
+    purchases: list[Bought] | None = None
+    """Not there where nobody is signed in."""
 
     @classmethod
     def draw(
@@ -74,6 +72,7 @@ class ProductScreen(BaseModel):
         rating: Rating | None,
         reviews: ReviewPage | None,
         related: list[Product] | None,
+        purchases: list[Purchase] | None,
     ) -> Self:
         """The screen with these members."""
         screen = cls(
@@ -82,7 +81,8 @@ class ProductScreen(BaseModel):
             availability=availability and _stock(availability),
             rating=rating and _stars(rating),
             reviews=reviews and [_quoted(review) for review in reviews.items],
-            related=related and [_teaser(one) for one in related],
+            related=related and teasers(related),
+            purchases=purchases and bought(purchases),
         )
         screen.model_fields_set.intersection_update(fields)  # what is not set is left out
         return screen
@@ -114,7 +114,3 @@ def _stars(rating: Rating) -> Stars:
 
 def _quoted(review: Review) -> Quoted:
     return Quoted(stars=review.rating, text=wording.gist(review), by=wording.byline(review))
-
-
-def _teaser(product: Product) -> Teaser:
-    return Teaser(id=product.id, title=product.title)

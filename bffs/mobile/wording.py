@@ -1,13 +1,15 @@
 """How the apps say it: short, in English, ready to be shown."""
 
+from datetime import date
 from textwrap import shorten
 
 from bff_core.services.catalog import Product
 from bff_core.services.inventory import Availability, Delivery
+from bff_core.services.orders import Purchase
 from bff_core.services.pricing import Quote
 from bff_core.services.reviews import Rating, Review
 
-__all__ = ["arrival", "byline", "facts", "gist", "rating", "saving", "stock"]
+__all__ = ["arrival", "byline", "day", "facts", "gist", "purchase", "rating", "saving", "stock"]
 
 _FEW = 4
 
@@ -44,7 +46,18 @@ def rating(found: Rating) -> str:
 
 def byline(review: Review) -> str:
     """Who, and when."""
-    return f"{review.author}, {review.written_at.day} {review.written_at:%b %Y}"
+    return f"{review.author}, {day(review.written_at)}"
+
+
+def day(moment: date) -> str:
+    """Of which month and year."""
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def purchase(found: Purchase) -> str:
+    """As what, how many, and for how much."""
+    number = f"{found.quantity} × " if found.quantity > 1 else ""
+    return f"{number}{found.format}, {found.paid.text}"
 
 
 def gist(review: Review) -> str:

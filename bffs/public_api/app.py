@@ -15,6 +15,8 @@ __all__ = ["create"]
 _DESCRIPTION = """
 Books, what they cost, whether they are there, and what readers think of them.
 
+- **Who you are**: show an API key (`X-API-Key: bff_...`) or an access token (`Authorization: Bearer ...`, OAuth 2.0
+  client credentials) with the scope `products:read`; pictures need neither. Keys and tokens never go into a URL.
 - **Money** is a whole number of minor units and an ISO 4217 currency: `{"amount": 4999, "currency": "USD"}` is $49.99,
   and 4980 JPY are 4980 yen.
 - **Times** are RFC 3339.

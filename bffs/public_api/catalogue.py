@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from bff_core.auth import Requires
 from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import Cursor, Limit, SearchText
@@ -14,7 +15,7 @@ from bffs.public_api.views import ProductSummary
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["products"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["products"], route_class=StrictRoute, dependencies=[Requires("products:read")])
 
 
 class ProductList(BaseModel):

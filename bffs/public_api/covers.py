@@ -1,4 +1,7 @@
-"""Pictures of products, streamed from the catalog, so that no partner ever needs a service's address."""
+"""Pictures of products, streamed from the catalog, so that no partner ever needs a service's address.
+
+Nobody has to be known for them: they are shown by the browsers of a partner's own customers, which have no key.
+"""
 
 from typing import Annotated
 
@@ -30,4 +33,5 @@ async def cover(
     product_id: ProductId, kind: PictureKind, store: Store, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """One picture of a product, as SVG."""
-    return HandedOn(await store.catalog.cover(product_id, kind, if_none_match=if_none_match))
+    picture = await store.catalog.cover(product_id, kind, if_none_match=if_none_match)
+    return HandedOn(picture, for_anybody=True)

@@ -6,7 +6,7 @@ the answer says so.
 
 from fastapi import APIRouter
 
-from bff_core.auth import Viewer
+from bff_core.auth import Requires, Viewer
 from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
@@ -17,7 +17,7 @@ from bffs.public_api.views import ProductDetails
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["products"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["products"], route_class=StrictRoute, dependencies=[Requires("products:read")])
 
 
 @router.get("/products/{product_id}", responses=documented(NotFound))

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from bff_core.auth import Requires
 from bff_core.composition import Composition
 from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import Cursor, Limit, ProductId
@@ -17,7 +18,7 @@ from bffs.public_api.store import Store
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1", tags=["reviews"], route_class=StrictRoute)
+router = APIRouter(prefix="/v1", tags=["reviews"], route_class=StrictRoute, dependencies=[Requires("products:read")])
 
 
 class Review(Published):

@@ -26,4 +26,5 @@ async def cover(
     product_id: ProductId, kind: PictureKind, store: Store, if_none_match: Annotated[str | None, Header()] = None
 ) -> Response:
     """One picture of a product, as SVG."""
-    return HandedOn(await store.catalog.cover(product_id, kind, if_none_match=if_none_match))
+    picture = await store.catalog.cover(product_id, kind, if_none_match=if_none_match)
+    return HandedOn(picture, for_anybody=True)

@@ -18,7 +18,7 @@ from bench.plan import Plan
 from bench.ratios import Spread, ratios, spread
 from bench.report import Report, figure, markdown
 from bench.rounds import in_turn
-from bench.scenarios import SCENARIOS, composed_page, policies
+from bench.scenarios import SCENARIOS, composed_page, identity, policies
 from bench.scenarios.composed_page import Sample
 
 
@@ -118,6 +118,25 @@ def test_what_policies_add_is_the_difference_of_one_round() -> None:
 
 def test_what_policies_add_is_told_of_cpu_and_without_the_noise_of_a_network() -> None:
     assert policies.report(TURNS, []).summary == {"us_per_call": 3.062, "us_of_policies": 1.062}
+
+
+ASKED = [
+    {"way": way, "cpu": cpu + lag}
+    for lag in (0.0, 50.0, 1.0)
+    for way, cpu in (("nobody is looked at", 198.0), ("anonymous", 200.0), ("bearer", 206.5), ("key", 204.0))
+]
+
+
+def test_what_knowing_who_asks_costs_is_the_difference_to_nobody_in_one_round() -> None:
+    told = identity.report(ASKED, [])
+
+    assert told.rows == [
+        ["nobody is looked at", "199", "-2.00 (-2.00..-2.00)", ""],
+        ["anonymous", "201", "", ""],
+        ["bearer", "208", "6.50 (6.50..6.50)", "≤ 8"],
+        ["key", "205", "4.00 (4.00..4.00)", "≤ 5"],
+    ]
+    assert told.summary == {"us_of_bearer": 6.5, "us_of_key": 4.0}
 
 
 REPORT = Report(

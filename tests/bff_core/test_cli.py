@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bff_core.kept_keys import PEPPER
+
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -24,11 +26,20 @@ def bff(*words: str, folder: Path = ROOT, **env: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-@pytest.mark.parametrize("name", ["web", "mobile", "public_api"])
-def test_the_settings_in_the_repository_are_right(name: str) -> None:
-    status, said = bff("check", name)
+@pytest.mark.parametrize(
+    ("name", "told"), [("web", {}), ("mobile", {}), ("public_api", {"BFF_PUBLIC_API__KEYS__PEPPER": PEPPER})]
+)
+def test_the_settings_in_the_repository_are_right(name: str, told: dict[str, str]) -> None:
+    status, said = bff("check", name, **told)
 
     assert (status, "ok" in said, "warning" in said) == (0, True, False)
+
+
+def test_no_gateway_that_takes_keys_starts_without_its_pepper() -> None:
+    status, said = bff("run", "public_api")
+
+    assert status == 1
+    assert said.endswith("keys.pepper: is missing; set BFF_PUBLIC_API__KEYS__PEPPER in the environment\n")
 
 
 def test_check_shows_what_the_settings_come_to() -> None:

@@ -36,6 +36,7 @@ from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
 from tests.bff_core.small_gateway import HOST, Visit, small_gateway
 from tests.processes import ROOT
+from tests.store import told
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -744,7 +745,7 @@ def test_what_is_not_goes_the_long_way(target: str) -> None:
     [("bffs/web", web), ("bffs/mobile", mobile), ("bffs/public_api", public_api), ("bench/page", bench)],
 )
 def test_every_page_of_our_gateways_is_answered_the_short_way(folder: str, create: Callable[[Any], FastAPI]) -> None:
-    app = create(load(ROOT / folder / "settings.toml"))
+    app = create(load(ROOT / folder / "settings.toml", told))
     routes = [route for route in _routes(app) if "GET" in route.methods]
     assert len(routes) >= 1
     pages = _compiled(app)

@@ -1,4 +1,4 @@
-"""The three tools that tests stand on have to be right themselves."""
+"""The tools that tests stand on have to be right themselves."""
 
 import asyncio
 from contextvars import ContextVar
@@ -6,10 +6,14 @@ from time import monotonic
 from typing import Any
 
 import pytest
+from fastapi import APIRouter
 
+from bff_core.context import current
 from bff_core.errors import BadReply, TimedOut, Unreachable
-from bff_core.testing import HeldUpstream, SimulatedInternet, run
+from bff_core.principal import Principal
+from bff_core.testing import HeldUpstream, SimulatedInternet, run, signed_in_as
 from bff_core.wire import Instance, Request
+from tests.bff_core.small_gateway import browser, small_gateway
 from tests.store import answer
 
 SHOP = Instance("shop", "http", "shop.test", 80)
@@ -115,3 +119,30 @@ async def test_a_held_upstream_knows_who_stopped_waiting() -> None:
         await SimulatedInternet({"shop.test": held}).send(SHOP, Request("GET", "/x"), until=1, max_body=100)
     await asyncio.sleep(0)
     assert held.abandoned == 1
+
+
+# somebody whom a gateway knows
+
+who = APIRouter()
+
+
+@who.get("/who")
+async def subject() -> str | None:
+    principal = current().principal
+    return principal.subject if principal else None
+
+
+async def test_several_may_come_to_one_gateway_and_who_shows_nothing_is_nobody() -> None:
+    app = small_gateway(who, bearer={"issuer": "https://id.test", "audience": "small"})
+    alice, bob = (signed_in_as(app, Principal("https://id.test", name)) for name in ("alice", "bob"))
+    async with browser(app) as client:
+        seen = [(await client.get("/who", headers=shown)).json() for shown in (alice, bob, {}, alice)]
+        stranger = await client.get("/who", headers={"authorization": "Bearer somebody's"})
+
+    assert seen == ["alice", "bob", None, "alice"]
+    assert stranger.status_code == 401
+
+
+async def test_a_gateway_at_which_nobody_can_be_known_says_so() -> None:
+    with pytest.raises(ValueError, match=r"^small has nothing in its settings by which somebody can be known$"):
+        signed_in_as(small_gateway(who), Principal("https://id.test", "alice"))

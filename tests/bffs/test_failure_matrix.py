@@ -14,13 +14,12 @@ from typing import Any
 import pytest
 from fastapi import FastAPI
 
-from bff_core.auth import Visitor, visitor
 from bff_core.upstream_settings import RetrySettings
 from bffs.mobile.app import create as mobile
 from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
 from tests.listening import Listening, listening
-from tests.store import SERVICES, Store, babble, client, delay, refuse, settings
+from tests.store import SERVICES, Store, as_alice, babble, client, delay, refuse, settings
 
 
 @dataclass(frozen=True)
@@ -58,6 +57,7 @@ CONTRACTS = {
             "rating": {"reviews"},
             "reviews": {"reviews"},
             "related": {"recommendations", "catalog"},
+            "purchases": {"orders"},
         },
     ),
     "public_api": Contract(
@@ -86,10 +86,6 @@ WAYS = {
     "delay": Failing(delay, 504, "/problems/timeout", "timeout"),
     "nonsense": Failing(babble, 502, "/problems/bad-upstream", "invalid"),
 }
-
-
-async def _alice() -> Visitor:
-    return Visitor("US", "USD", customer_id="alice")
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -137,10 +133,10 @@ def over_sockets(
 
 async def assert_kept(contract: Contract, failing: Failing, broken: Sequence[str], app: FastAPI) -> None:
     """What the page answers while these services fail in this way."""
-    app.dependency_overrides[visitor] = _alice
+    alice = as_alice(app)
     started = asyncio.get_running_loop().time()
     async with client(app) as someone:
-        reply = await someone.get(contract.path)
+        reply = await someone.get(contract.path, headers=alice)
     took = asyncio.get_running_loop().time() - started
 
     assert took < app.state.settings.deadline, broken

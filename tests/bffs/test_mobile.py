@@ -1,14 +1,19 @@
 """The phone apps' gateway: few bytes, ready to be drawn, and nothing fetched that was not asked for."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from time import time
+from typing import Any
 
 import httpx
 import pytest
 
-from bff_core.testing import SimulatedInternet
+from bff_core.testing import SimulatedInternet, signed_in_as
 from bffs.mobile.app import create
 from bffs.web.app import create as create_web
-from tests.store import Store, client, settings
+from tests.identity import ACME, APP, Identity
+from tests.store import ALICE, Store, client, settings
 
 BOOK = "/v1/products/pojos-in-action"
 
@@ -164,3 +169,98 @@ async def test_an_unknown_product_is_a_problem(app: httpx.AsyncClient) -> None:
 
     assert reply.status_code == 404
     assert reply.json()["type"] == "/problems/not-found"
+
+
+# who is signed in
+
+BOUGHT = [{"on": "21 Aug 2024", "text": "e-book, $29.99"}, {"on": "9 Mar 2019", "text": "new, $44.99"}]
+
+
+@asynccontextmanager
+async def as_somebody(internet: SimulatedInternet, **changed: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Alice, or whoever is like her but for this."""
+    app = create(settings("mobile"), internet)
+    async with client(app) as phone:
+        phone.headers.update(signed_in_as(app, ALICE._replace(**changed)))
+        yield phone
+
+
+async def test_who_is_signed_in_sees_what_they_bought_before(internet: SimulatedInternet) -> None:
+    async with as_somebody(internet) as alice, as_somebody(internet, subject="bob") as bob:
+        hers, his = await alice.get(BOOK), await bob.get(BOOK)
+
+    assert (hers.json()["purchases"], his.json()["purchases"]) == (BOUGHT, [])
+    assert hers.headers["page-parts"].endswith(", purchases")
+
+
+async def test_for_who_is_not_signed_in_there_is_no_such_part(
+    app: httpx.AsyncClient, internet: SimulatedInternet
+) -> None:
+    for target in (BOOK, f"{BOOK}?fields=purchases,price"):
+        reply = await app.get(target)
+        assert "purchases" not in reply.json()
+        assert "purchases" not in reply.headers["page-parts"]
+    assert "orders" not in {instance.upstream for instance, _ in internet.requests}
+
+
+async def test_without_the_scope_it_is_forbidden_and_the_orders_are_not_asked(internet: SimulatedInternet) -> None:
+    async with as_somebody(internet, scopes=frozenset({"profile"})) as alice:
+        reply = await alice.get(BOOK)
+
+    assert (reply.status_code, reply.json()["purchases"]) == (200, None)
+    assert reply.headers["page-parts"].endswith(", purchases;missing=forbidden")
+    assert reply.headers["cache-control"] == "private, no-cache"
+    assert "orders" not in {instance.upstream for instance, _ in internet.requests}
+
+
+async def test_a_program_that_acts_for_itself_has_bought_nothing(internet: SimulatedInternet) -> None:
+    async with as_somebody(internet, subject="acme", client_id="acme") as program:
+        assert "purchases" not in (await program.get(BOOK)).json()
+
+
+@pytest.mark.parametrize(("fields", "asked"), [("purchases", {"catalog", "orders"}), ("price", {"catalog", "pricing"})])
+async def test_what_is_bought_is_asked_for_like_any_other_field(
+    internet: SimulatedInternet, fields: str, asked: set[str]
+) -> None:
+    async with as_somebody(internet) as alice:
+        screen = (await alice.get(BOOK, params={"fields": fields})).json()
+
+    assert set(screen) == {fields}
+    assert {instance.upstream for instance, _ in internet.requests} == asked
+
+
+async def test_a_token_of_the_stores_own_provider_is_taken_and_one_for_partners_is_not(
+    store: Store, tmp_path: Path
+) -> None:
+    identity, internet = Identity(tmp_path), store.internet()
+    identity.now, internet.hosts["127.0.0.1"] = time(), identity.app
+    hers = (await identity.redeem_app(await identity.browser().code(asked=APP)))["access_token"]
+    partners = (await identity.token(ACME, grant_type="client_credentials")).json()["access_token"]
+    async with client(create(settings("mobile"), internet)) as phone:
+        taken = await phone.get(BOOK, headers={"authorization": f"Bearer {hers}"})
+        refused = await phone.get(BOOK, headers={"authorization": f"Bearer {partners}"})
+
+    assert (taken.status_code, taken.json()["purchases"]) == (200, BOUGHT)
+    assert refused.status_code == 401
+
+
+async def test_a_screen_is_kept_by_the_phone_of_who_is_signed_in_alone(
+    app: httpx.AsyncClient, internet: SimulatedInternet
+) -> None:
+    async with as_somebody(internet) as alice:
+        hers, cover = await alice.get(BOOK), await alice.get("/v1/covers/pojos-in-action/front.svg")
+    anybodys = await app.get(BOOK)
+
+    assert (hers.headers["cache-control"], hers.headers["vary"]) == ("private, no-cache", "Authorization")
+    assert (anybodys.headers["cache-control"], anybodys.headers["vary"]) == ("no-cache", "Authorization")
+    assert cover.headers["cache-control"].startswith("public, max-age=")
+    assert "vary" not in cover.headers
+
+
+async def test_the_documentation_says_that_a_token_may_be_shown(app: httpx.AsyncClient) -> None:
+    document = (await app.get("/openapi.json")).json()
+
+    assert list(document["components"]["securitySchemes"]) == ["bearerAuth"]
+    for operations in document["paths"].values():
+        assert operations["get"]["security"] == [{}, {"bearerAuth": []}]
+        assert {"401", "403"} & set(operations["get"]["responses"]) == {"401"}

@@ -10,6 +10,7 @@ from demo.identity.clients import load
 from tests.identity import ACME, APP, ASKED, VERIFIER, Identity
 
 ITSELF = {"grant_type": "client_credentials"}
+MOBILE, PUBLIC_API = "urn:bookshop:mobile", "urn:bookshop:public-api"
 
 
 async def refused(reply, status=400):
@@ -67,7 +68,7 @@ async def test_an_app_needs_no_secret_and_cannot_have_one(identity):
     with_secret = form | {"client_id": "mobile", "client_secret": "guess"}
     assert await refused(await identity.token(**with_secret, code=code), 401) == "invalid_client"
     tokens = (await identity.token(**form, client_id="mobile", code=code)).json()
-    assert (await identity.claims(tokens["access_token"], typ="at+jwt", aud="store"))["client_id"] == "mobile"
+    assert (await identity.claims(tokens["access_token"], typ="at+jwt", aud=MOBILE))["client_id"] == "mobile"
     again = {"grant_type": "refresh_token", "refresh_token": tokens["refresh_token"], "client_id": "mobile"}
     assert (await identity.token(**again)).status_code == 200
 
@@ -75,7 +76,7 @@ async def test_an_app_needs_no_secret_and_cannot_have_one(identity):
 async def test_a_program_gets_tokens_for_itself(identity):
     tokens = (await identity.token(ACME, **ITSELF)).json()
     assert tokens.keys() == {"access_token", "token_type", "expires_in", "scope"}
-    claims = await identity.claims(tokens["access_token"], typ="at+jwt", aud="store")
+    claims = await identity.claims(tokens["access_token"], typ="at+jwt", aud=PUBLIC_API)
     assert (claims["sub"], claims["client_id"], claims["scope"]) == ("acme", "acme", "products:read")
     assert not claims.keys() & {"sid", "auth_time"}
 
@@ -84,7 +85,8 @@ async def test_a_program_gets_no_more_than_it_may_have(identity):
     assert await refused(await identity.token(ACME, **ITSELF, scope="orders:read")) == "invalid_scope"
     assert await refused(await identity.token(ACME, **ITSELF, scope="products:read admin")) == "invalid_scope"
     assert await refused(await identity.token(ACME, **ITSELF, resource="elsewhere")) == "invalid_target"
-    assert (await identity.token(ACME, **ITSELF, resource="store")).status_code == 200
+    assert await refused(await identity.token(ACME, **ITSELF, resource=MOBILE)) == "invalid_target"
+    assert (await identity.token(ACME, **ITSELF, resource=PUBLIC_API)).status_code == 200
 
 
 async def test_the_lifetime_of_tokens_is_a_setting(keys):

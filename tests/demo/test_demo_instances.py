@@ -15,6 +15,7 @@ from bff_core.settings import load
 from demo.app import create_service
 from demo.instances import MOST, Instance, instances, port
 from demo.services import SERVICES
+from tests.store import told
 
 NAMES = list(SERVICES)
 ROOT = Path(__file__).parent.parent.parent
@@ -88,7 +89,7 @@ def test_the_gateways_call_every_instance_that_make_run_starts():
     started = _started(shlex.split(*project["tool"]["bff"]["dev"]), "127.0.0.1")
     assert {name for name, places in started.items() if len(places) > 1} == {"catalog", "reviews"}
     for gateway in GATEWAYS:
-        for name, upstream in load(ROOT / "bffs" / gateway / "settings.toml").upstreams.items():
+        for name, upstream in load(ROOT / "bffs" / gateway / "settings.toml", told).upstreams.items():
             assert {str(place) for place in upstream.instances} == started[name], (gateway, name)
 
 
@@ -97,6 +98,6 @@ def test_the_gateways_call_every_instance_that_docker_compose_starts():
     started = _started(services["store"]["command"], "store")
     for gateway in GATEWAYS:
         env = services[gateway.replace("_", "-")]["environment"]
-        for name in load(ROOT / "bffs" / gateway / "settings.toml").upstreams:
+        for name in load(ROOT / "bffs" / gateway / "settings.toml", told).upstreams:
             called = json.loads(env[f"BFF_{gateway.upper()}__UPSTREAMS__{name.upper()}__INSTANCES"])
             assert set(called) == started[name], (gateway, name)

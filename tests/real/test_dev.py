@@ -13,12 +13,13 @@ from uuid import uuid4
 
 import pytest
 
-from tests.processes import addresses, ask, environment, free_ports, process, small_project, until
+from tests.processes import addresses, ask, bff, environment, free_ports, process, small_project, until
 from tests.store import SERVICES
 
 pytestmark = pytest.mark.real
 
 GATEWAYS = ("web", "mobile", "public_api")
+CREATE = ["keys", "create", "public_api", "--dev", "--owner", "me", "--scope", "products:read"]
 
 
 @contextmanager
@@ -31,6 +32,7 @@ def dev(folder: Path, first_port: int, command: str) -> Iterator[tuple[Popen[str
     env = {}
     for name, admin in zip(GATEWAYS, free[len(GATEWAYS) :], strict=True):
         env |= environment(name, ports[name], admin, upstreams)
+    env = {name: value for name, value in env.items() if not name.endswith("__PEPPER")}  # nobody sets it
     with process("-m", "bff_core.cli", "dev", env=env, folder=folder) as child:
         yield child, ports
 
@@ -44,13 +46,20 @@ def test_it_says_where_to_look_and_ends_all_it_started(tmp_path: Path, databases
             line = child.stdout.readline()
             assert line, "".join(said)
             said.append(line)
-        greeting = [child.stdout.readline() for _ in GATEWAYS]
+        greeting = "".join(child.stdout.readline() for _ in (*GATEWAYS, "how to make a key", "what was made up"))
         status, _, _ = ask(f"http://127.0.0.1:{ports['mobile']}/v1/products/pojos-in-action")
+        key = bff(*CREATE, folder=tmp_path)
+        details = f"http://127.0.0.1:{ports['public_api']}/v1/products/pojos-in-action"
+        partners = ask(details)[0], ask(details, headers={"authorization": f"Bearer {key}"})[0]
         child.send_signal(signal.SIGINT)
         rest, _ = child.communicate(timeout=20)
 
     assert status == 200
-    assert all(f"http://127.0.0.1:{ports[name]}" in "".join(greeting) for name in GATEWAYS)
+    assert partners == (401, 200)
+    assert key.startswith("bff_dev_")
+    assert "bff keys create public_api --dev " in greeting
+    assert str(tmp_path / ".bff") in greeting
+    assert all(f"http://127.0.0.1:{ports[name]}" in greeting for name in GATEWAYS)
     assert "GET /v1/products/pojos-in-action 200" in rest
     assert f"\n        demo reviews-2        http://127.0.0.1:{first + 104}\n" in "".join([*said, rest])
     assert child.returncode == 0

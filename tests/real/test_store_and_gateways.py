@@ -9,7 +9,8 @@ from time import monotonic
 
 import pytest
 
-from tests.processes import ask, free_ports, gateway, listens, process, service
+from tests.bff_core.kept_keys import PEPPER
+from tests.processes import ask, bff, free_ports, gateway, listens, process, service
 from tests.store import SERVICES
 
 pytestmark = pytest.mark.real
@@ -20,6 +21,8 @@ class Running:
     web: str
     mobile: str
     public_api: str
+    key: dict[str, str]
+    """The headers of a partner."""
     ports: dict[str, int]
     data: Path
 
@@ -34,18 +37,29 @@ def data(databases: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def running(data: Path) -> Iterator[Running]:
+def running(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """The whole store but pricing in one process, pricing in another, and the three gateways."""
-    free = free_ports(len(SERVICES) + 3)
+    free, folder = free_ports(len(SERVICES) + 3), tmp_path_factory.mktemp("keys")
     ports = dict(zip(SERVICES, free, strict=False))
     admins = dict(zip(("web", "mobile", "public_api"), free[len(SERVICES) :], strict=True))
     with ExitStack() as stack:
         for name in SERVICES:
             if name != "pricing":
                 stack.enter_context(service(name, ports[name], data))
-        addresses = {name: stack.enter_context(gateway(name, {**ports, "admin": admins[name]})) for name in admins}
+        env = {"BFF_PUBLIC_API__KEYS__DATABASE": f"sqlite+aiosqlite:///{folder}/keys.db"}
+        addresses = {
+            name: stack.enter_context(
+                gateway(name, {**ports, "admin": admins[name]}, env if name == "public_api" else {})
+            )
+            for name in admins
+        }
+        words = ["keys", "create", "public_api", "--owner", "acme", "--scope", "products:read"]
+        key = bff(*words, env={**env, "BFF_PUBLIC_API__KEYS__PEPPER": PEPPER})
         yield Running(
-            **addresses, ports={**ports, **{f"admin of {name}": port for name, port in admins.items()}}, data=data
+            **addresses,
+            key={"x-api-key": key},
+            ports={**ports, **{f"admin of {name}": port for name, port in admins.items()}},
+            data=data,
         )
 
 
@@ -59,7 +73,7 @@ def pricing(running: Running) -> Iterator[None]:
 def test_each_kind_of_client_gets_its_own_answer(running: Running) -> None:
     _, page_headers, page = ask(f"{running.web}/products/pojos-in-action")
     _, screen_headers, screen = ask(f"{running.mobile}/v1/products/pojos-in-action")
-    _, _, details = ask(f"{running.public_api}/v1/products/pojos-in-action")
+    _, _, details = ask(f"{running.public_api}/v1/products/pojos-in-action", headers=running.key)
 
     assert page_headers["content-type"].startswith("text/html")
     assert b"POJOs in Action" in page
@@ -67,6 +81,18 @@ def test_each_kind_of_client_gets_its_own_answer(running: Running) -> None:
     assert screen["price"]["now"].startswith("$")
     assert details["price"]["price"]["currency"] == "USD"
     assert page_headers["server"] is None
+
+
+@pytest.mark.usefixtures("pricing")
+def test_a_partner_without_a_key_is_told_so_and_operators_see_how_many_are_known(running: Running) -> None:
+    details = f"{running.public_api}/v1/products/pojos-in-action"
+    assert ask(details)[0] == 401
+    assert ask(details, headers={"x-api-key": "bff_live_nonsense"})[0] == 401
+    assert ask(details, headers=running.key)[0] == 200
+
+    facts = ask(f"http://127.0.0.1:{running.ports['admin of public_api']}/healthz")[2]["proofs"]
+    assert (facts["keys"]["known"], facts["keys"]["failing_since"]) == (1, None)
+    assert facts["bearer"]["issuer"] == "http://127.0.0.1:7008"
 
 
 @pytest.mark.usefixtures("pricing")
@@ -96,12 +122,12 @@ def test_pricing_dies_and_comes_back_and_no_gateway_is_restarted(running: Runnin
         status, headers, body = ask(screen)
         assert (status, body["price"]) == (200, None)
         assert "price;missing=unavailable" in headers["page-parts"]
-        status, headers, problem = ask(details)
+        status, headers, problem = ask(details, headers=running.key)
         assert (status, problem["type"]) == (502, "/problems/bad-upstream")
 
     with service("pricing", running.ports["pricing"], running.data):
         assert ask(screen)[2]["price"]
-        assert ask(details)[0] == 200
+        assert ask(details, headers=running.key)[0] == 200
 
 
 @pytest.mark.usefixtures("pricing")

@@ -10,21 +10,15 @@ from bff_core.context import current
 from bffs.mobile.app import create as mobile
 from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
-from tests.bff_core.small_gateway import Visit
+from tests.bff_core.small_gateway import HOST, Visit
 from tests.simulations.known_store import KnownStore
-from tests.store import Store, settings
+from tests.store import Store, as_alice, settings
 
 PAGES = {
     "web": (web, "/api/products/pojos-in-action"),
     "mobile": (mobile, "/v1/products/pojos-in-action"),
     "public_api": (public_api, "/v1/products/pojos-in-action"),
 }
-
-
-async def alice() -> Visitor:
-    """Known to the page, and to those who are told who asks."""
-    current().principal = "alice"
-    return Visitor("US", "USD", customer_id="alice")
 
 
 async def one_of_two(request: Request) -> Visitor:
@@ -38,9 +32,9 @@ async def test_two_hundred_visits_of_one_page_are_one_attempt_for_each_thing_on_
     create, path = PAGES[name]
     wire = KnownStore(store)
     app = create(settings(name), wire)
-    app.dependency_overrides[visitor] = alice
+    shown = [(name.encode(), value.encode()) for name, value in as_alice(app).items()]
 
-    found = await asyncio.gather(*[Visit(app, path).end() for _ in range(200)])
+    found = await asyncio.gather(*[Visit(app, path, headers=[HOST, *shown]).end() for _ in range(200)])
 
     assert {visit.status for visit in found} == {200}
     assert len({visit.body for visit in found}) == 1
