@@ -17,7 +17,7 @@ from typing import Any
 
 from bff_core.settings import load
 from tests.bff_core.kept_keys import PEPPER
-from tests.store import told
+from tests.store import SESSION_KEY, WEB_SECRET, told
 
 ROOT = Path(__file__).parent.parent
 
@@ -124,6 +124,9 @@ def environment(name: str, listen: int, admin: int, ports: Mapping[str, int]) ->
     found = load(ROOT / "bffs" / name / "settings.toml", told)
     if found.keys is not None:
         env[f"{prefix}KEYS__PEPPER"] = PEPPER
+    if found.session is not None:
+        env[f"{prefix}SESSION__CLIENT_SECRET"] = WEB_SECRET
+        env[f"{prefix}SESSION__KEYS"] = SESSION_KEY
     for upstream in found.upstreams:
         env[f"{prefix}UPSTREAMS__{upstream.upper()}__INSTANCES"] = json.dumps([f"http://127.0.0.1:{ports[upstream]}"])
     return env

@@ -1,6 +1,7 @@
 """The store's own services on a simulated internet, each of which can be made to fail."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,6 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from bff_core.auth import Visitor, visitor
 from bff_core.principal import Principal
 from bff_core.setting_types import Place
 from bff_core.settings import GatewaySettings, load
@@ -17,6 +17,8 @@ from bff_core.testing.internet import ASGIApp
 from demo.app import create_service
 from tests.bff_core.kept_keys import PEPPER
 
+WEB_SECRET = "web-secret-that-everyone-may-know"
+SESSION_KEY = b64encode(b"a session key of thirty-two byte").decode()
 ALICE = Principal("https://id.test", "alice", frozenset({"orders:read", "products:read"}), "phone")
 SERVICES = ("catalog", "pricing", "inventory", "orders", "reviews", "recommendations", "sellers")
 Failure = Callable[[dict[str, ASGIApp], str], None]
@@ -80,7 +82,8 @@ def on_the_internet(service: str) -> dict[str, Any]:
 
 def told(table: str) -> dict[str, Any]:
     """What the settings of a gateway do not say, because it is a secret."""
-    return {"pepper": PEPPER} if table == "keys" else {}
+    secrets = {"keys": {"pepper": PEPPER}, "session": {"client_secret": WEB_SECRET, "keys": SESSION_KEY}}
+    return secrets.get(table, {})
 
 
 def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_internet) -> GatewaySettings:
@@ -95,15 +98,8 @@ def settings(name: str, called: Callable[[str], dict[str, Any]] = on_the_interne
 
 
 def as_alice(app: FastAPI) -> dict[str, str]:
-    """The headers with which she comes. Where nobody can prove who they are, every visitor is her."""
-    if app.state.proofs:
-        return signed_in_as(app, ALICE)
-    app.dependency_overrides[visitor] = _alice
-    return {}
-
-
-async def _alice() -> Visitor:
-    return Visitor("US", "USD", customer_id=ALICE.subject)
+    """The headers with which she comes."""
+    return signed_in_as(app, ALICE)
 
 
 def client(app: FastAPI) -> httpx.AsyncClient:

@@ -4,8 +4,9 @@ Who it is, is proven by what ``bff_core.auth.identity`` looks at, and by nothing
 someone is. What a client may say is where it is.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Concatenate, ParamSpec, TypeVar
 
 from fastapi import Depends, Query, Request
 
@@ -14,6 +15,9 @@ from bff_core.errors import GatewayError, InvalidRequest, Unauthenticated
 from bff_core.principal import Principal
 
 __all__ = ["Viewer", "Visitor", "visitor"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +30,13 @@ class Visitor:
     unsure: GatewayError | None = None
     """Somebody who may be known, and nobody can say just now: why."""
 
-    def customer(self) -> str:
-        """Who it is, for a part that is theirs alone. Raises ``Unauthenticated`` or ``IdentityUnavailable``."""
-        if self.customer_id is not None:
-            return self.customer_id
-        raise Unauthenticated(detail="who asks is not known") if self.unsure is None else self.unsure.copy()
+    async def own(self, call: Callable[Concatenate[str, P], Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
+        """What ``call`` answers of them, asked with their id before the rest. Raises ``Unauthenticated``, or
+        ``IdentityUnavailable`` where nobody can say who they are.
+        """
+        if self.customer_id is None:
+            raise Unauthenticated(detail="who asks is not known") if self.unsure is None else self.unsure.copy()
+        return await call(self.customer_id, *args, **named)
 
     @property
     def may_be_known(self) -> bool:

@@ -40,8 +40,8 @@ class Project(BaseModel):
     """What ``bff dev`` starts beside the gateways; ``{python}`` is the Python that runs ``bff``."""
 
     dev_settings: dict[str, dict[str, dict[str, Any]]] = {}
-    """What ``--dev`` lays over tables of the gateways' settings, as ``[tool.bff.dev_settings.web.session]``: no secrets,
-    but those of what is started for development.
+    """What ``--dev`` lays over tables of the gateways' settings, as ``[tool.bff.dev_settings.web.session]``: no
+    secrets, but those of what is started for development.
     """
 
 

@@ -13,7 +13,6 @@ from bff_core.edge.json_body import StrictRoute
 from bff_core.edge.parameters import ProductId
 from bff_core.edge.problem_docs import documented
 from bff_core.errors import NotFound
-from bff_core.services.orders import Purchase
 from bffs.web.drawing import draw
 from bffs.web.related import related_to
 from bffs.web.store import Store, StoreClients
@@ -47,7 +46,7 @@ async def _compose(product_id: str, viewer: Visitor, store: StoreClients) -> Pro
         related = page.optional("related", related_to(product, store))
         sellers = page.optional("sellers", store.sellers.of(product_id, **where))
         if viewer.may_be_known:
-            purchases = page.optional("purchases", _purchases(product_id, viewer, store), scope="orders:read")
+            bought = page.optional("purchases", viewer.own(store.orders.purchases, product_id), scope="orders:read")
 
     return ProductPage.draw(
         product=product.value,
@@ -55,11 +54,7 @@ async def _compose(product_id: str, viewer: Visitor, store: StoreClients) -> Pro
         availability=availability.value,
         rating=rating.value,
         reviews=reviews.value,
-        purchases=purchases.value if viewer.may_be_known else None,
+        purchases=bought.value if viewer.may_be_known else None,
         related=related.value,
         sellers=sellers.value,
     )
-
-
-async def _purchases(product_id: str, viewer: Visitor, store: StoreClients) -> list[Purchase]:
-    return await store.orders.purchases(viewer.customer(), product_id)

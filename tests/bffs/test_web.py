@@ -1,15 +1,15 @@
 """The browsers' gateway, without a browser: HTML, data, and what is known of the visitor."""
 
+import re
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from bff_core.auth import Visitor, visitor
 from bff_core.testing import SimulatedInternet
 from bffs.web.app import create
-from tests.store import SERVICES, Store, client, refuse, rewritten, settings
+from tests.store import SERVICES, Store, as_alice, client, refuse, rewritten, settings
 
 BOOK = "/products/pojos-in-action"
 HTML = {"accept": "text/html,application/xhtml+xml"}
@@ -36,9 +36,9 @@ async def test_the_page_is_drawn_on_the_server(browser: httpx.AsyncClient) -> No
 
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert "POJOs in Action" in reply.text
-    assert "<script" not in reply.text
+    assert re.findall("<script[^>]*>", reply.text) == ['<script type="module" src="/static/account.js">']
     assert "style=" not in reply.text
-    assert "script-src" not in reply.headers["content-security-policy"]
+    assert "script-src 'self';" in reply.headers["content-security-policy"]
     assert "default-src 'none'" in reply.headers["content-security-policy"]
 
 
@@ -65,20 +65,21 @@ async def test_related_books_that_the_catalog_does_not_know_are_left_out(
 async def test_nobody_is_known_whatever_they_send(browser: httpx.AsyncClient, internet: SimulatedInternet) -> None:
     reply = await browser.get(
         f"/api{BOOK}?customer_id=alice&customer=alice",
-        headers={"cookie": "customer_id=alice", "x-customer-id": "alice", "authorization": "Bearer alice"},
+        headers={"cookie": "customer_id=alice; session=alice", "x-customer-id": "alice"},
     )
 
     assert reply.json()["purchases"] is None
     assert "orders" not in {instance.upstream for instance, _ in internet.requests}
 
 
-async def test_a_known_visitor_sees_their_purchases(app: FastAPI, browser: httpx.AsyncClient) -> None:
-    async def alice() -> Visitor:
-        return Visitor("US", "USD", customer_id="alice")
+async def test_a_token_is_nothing_that_this_gateway_looks_at(browser: httpx.AsyncClient) -> None:
+    assert (await browser.get(f"/api{BOOK}", headers={"authorization": "Bearer alice"})).status_code == 401
 
-    app.dependency_overrides[visitor] = alice
-    data = (await browser.get(f"/api{BOOK}")).json()
-    page = (await browser.get(BOOK, headers=HTML)).text
+
+async def test_a_known_visitor_sees_their_purchases(app: FastAPI, browser: httpx.AsyncClient) -> None:
+    alice = as_alice(app)
+    data = (await browser.get(f"/api{BOOK}", headers=alice)).json()
+    page = (await browser.get(BOOK, headers={**HTML, **alice})).text
 
     assert len(data["purchases"]) == 2
     assert all(purchase["paid"]["text"] in page for purchase in data["purchases"])
@@ -136,4 +137,4 @@ async def test_what_a_problem_looks_like_is_asked_for(
 ) -> None:
     reply = await browser.get(path, headers={"accept": accept})
 
-    assert (reply.headers["content-type"], reply.headers["vary"]) == (media_type, "accept")
+    assert (reply.headers["content-type"], reply.headers["vary"]) == (media_type, "accept, Cookie")
