@@ -157,14 +157,20 @@ async def _greet(screen: Screen, gateways: Mapping[str, GatewaySettings]) -> Non
         return
     screen.say("\nReady. Ctrl-C stops everything.", style="bold")
     for name, settings in gateways.items():
-        scheme = "https://" if settings.tls else "http://" if _has_port(settings) else ""
-        screen.say(f"{name:>12}  {scheme}{settings.listen}   operators: http://{settings.admin}/healthz")
+        screen.say(f"{name:>12}  {_seen_at(settings)}   operators: http://{settings.admin}/healthz")
     for name, settings in gateways.items():
         if settings.keys is not None:
             screen.say(f"A key for {name}:  bff keys create {name} --dev --owner NAME --scope SCOPE")
     if FOLDER.is_dir():
         screen.say(f"What nobody has set is made up, and kept in {FOLDER.absolute()}")
     screen.say("")
+
+
+def _seen_at(settings: GatewaySettings) -> str:
+    if settings.session is not None:
+        return settings.session.origin  # and by no other name, because its cookies are of this host
+    scheme = "https://" if settings.tls else "http://" if _has_port(settings) else ""
+    return f"{scheme}{settings.listen}"
 
 
 def _has_port(settings: GatewaySettings) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.browser.browser import Browser, chromium
 from tests.processes import free_ports, listens, process
-from tests.store import SERVICES
+from tests.store import SERVICES, SESSION_KEY, WEB_SECRET
 
 Addresses = Mapping[str, str]
 
@@ -60,6 +60,7 @@ def browser(window: Browser, gateway: str) -> Browser:
 def _gateway(services: Addresses) -> Iterator[str]:
     (port,) = free_ports(1)
     env = {f"BFF_WEB__UPSTREAMS__{name.upper()}__INSTANCES": json.dumps([url]) for name, url in services.items()}
+    env |= {"BFF_WEB__SESSION__CLIENT_SECRET": WEB_SECRET, "BFF_WEB__SESSION__KEYS": SESSION_KEY}
     # quiet, because nobody reads what it logs, and a pipe that is full stops who writes into it
     words = ("--factory", "bffs.web.app:create", "--port", str(port), "--log-level", "warning")
     with process("-m", "uvicorn", *words, env=env):
