@@ -1,7 +1,7 @@
 """Where sessions are kept between two requests."""
 
-from collections.abc import Collection
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, Protocol
 
 __all__ = ["Kept", "SessionStore"]
 
@@ -68,4 +68,8 @@ class SessionStore(Protocol):
 
     async def close(self) -> None:
         """Connections and errands end."""
+        ...
+
+    def facts(self) -> Mapping[str, Any]:
+        """How it is, for operators."""
         ...
