@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
 
 from bff_core.bearer_settings import Algorithm, called_at, issuer_url, trustworthy_url
+from bff_core.redis_url import RedisUrl
 from bff_core.setting_types import Duration, Strict
 from bff_core.upstream_settings import UpstreamSettings
 
@@ -15,7 +16,6 @@ __all__ = ["SessionSettings"]
 _KEY: Final = 32  # bytes of AES-256
 _SCOPE: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # RFC 6749, 3.3
 _PATIENCE: Final = "2s"
-_STORES: Final = ("redis", "rediss", "unix")
 
 
 def _origin(value: str) -> str:
@@ -42,10 +42,9 @@ def _decoded(value: SecretStr) -> tuple[bytes, ...]:
 
 
 def _store(value: SecretStr) -> SecretStr:
-    # what is wrong never quotes it: there may be a password in it
     said = value.get_secret_value()
-    if said != "memory" and urlsplit(said).scheme not in _STORES:
-        raise ValueError('is neither "memory" nor a URL of Redis; write it like "redis://127.0.0.1:6379/0"')
+    if said != "memory":
+        RedisUrl.parse(said)  # which never quotes what is wrong: there may be a password in it
     return value
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from tests.bff_core.postgres_server import MISSING, PostgresServer
 from tests.bff_core.raw_server import WIRES, Conforming
+from tests.bff_core.redis_server import MISSING as NO_REDIS
+from tests.bff_core.redis_server import RedisServer
 
 
 @pytest.fixture(params=WIRES, scope="module")
@@ -55,3 +57,12 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path}/keys.db"
     return request.getfixturevalue("postgres").new_database()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One for all tests that do not stop it."""
+    if NO_REDIS:
+        pytest.skip(NO_REDIS)
+    with RedisServer() as server:
+        yield server
