@@ -33,6 +33,9 @@ class RequestContext:
     challenges: tuple[str, ...] = ()
     """How one can prove here who one is, as ``WWW-Authenticate`` says it."""
 
+    trace: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers of the client that go to all upstreams, so that what is done for it can be followed."""
+
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
 
@@ -41,7 +44,12 @@ class RequestContext:
         inside it is its own.
         """
         return RequestContext(
-            self.request_id, started, min(self.until, until), principal=self.principal, told=self.told
+            self.request_id,
+            started,
+            min(self.until, until),
+            principal=self.principal,
+            trace=self.trace,
+            told=self.told,
         )
 
 

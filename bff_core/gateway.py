@@ -96,7 +96,7 @@ def _front_door(
     settings: GatewaySettings, readiness: Readiness, proofs: Sequence[Proof], draw_problem: Draw
 ) -> list[Middleware]:
     return [
-        Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
+        Middleware(AccessLog, settings.name, settings.baggage),  # outermost: it sees every reply, everyone its id
         Middleware(SecurityHeaders),  # outside problems, so that problems have them too
         Middleware(Problems, draw_problem),  # outside all that may refuse
         Middleware(Sizes, settings.sizes),  # before anything reads the headers

@@ -39,6 +39,10 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 """ISO 4217."""
 
 
+BaggageKey = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+"""A token (RFC 9110, 5.6.2)."""
+
+
 class SizeLimits(Strict):
     """How much a client may send. Bytes, and a number of headers."""
 
@@ -106,6 +110,11 @@ class GatewaySettings(BaseSettings):
 
     relay: RelaySettings | None = None
     """Upstreams that want to know who asks are told, by a token of ours."""
+
+    baggage: tuple[BaggageKey, ...] = ()
+    """What of a client's ``baggage`` goes to all upstreams: the members of these keys (W3C Baggage). The others are
+    left out, because anybody could have written them.
+    """
 
     upstreams: dict[str, UpstreamSettings]
     discovery: DiscoverySettings = DiscoverySettings()

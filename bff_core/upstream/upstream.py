@@ -324,7 +324,7 @@ def _log_bug(errand: asyncio.Task[None]) -> None:
 
 def _tell(context: RequestContext) -> HeaderLines:
     """What every upstream is told of a request, whoever it is."""
-    told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")))
+    told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")), *context.trace)
     return told
 
 
