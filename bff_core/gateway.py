@@ -12,6 +12,7 @@ from bff_core import __version__
 from bff_core.auth.contract import Proof
 from bff_core.auth.identity import Identity
 from bff_core.auth.proofs import proofs_of, upstreams_of_proofs
+from bff_core.auth.relays import relay_keys_of, relay_to
 from bff_core.discovery import source_of
 from bff_core.edge.access_log import AccessLog
 from bff_core.edge.admin import admin_app
@@ -24,9 +25,11 @@ from bff_core.edge.host import KnownHosts
 from bff_core.edge.page_parts import PageParts
 from bff_core.edge.problem_docs import EVERYWHERE, documented, with_problems
 from bff_core.edge.problems import HANDLERS, Draw, Problems, problem
+from bff_core.edge.published_keys import publish_keys
 from bff_core.edge.security_headers import SecurityHeaders
 from bff_core.edge.sizes import Sizes
 from bff_core.services import connect, services_of
+from bff_core.services.client import Tells
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.upstream import Upstream
 from bff_core.wire import Wire
@@ -53,13 +56,15 @@ def gateway(
     ``wire`` is how upstreams are reached; a test passes a simulated internet. ``draw_problem`` is what an error looks
     like to this kind of client. ``about`` goes to FastAPI: title, description and the like. ``app.state.admin`` is the
     app for the operators' listener. Raises ``SettingsError`` where the settings name other upstreams than ``clients``
-    calls.
+    calls, or a relay that nobody is told by, or none where somebody should be.
     """
     _check_upstreams(settings, clients)
+    _check_relay(settings, clients)
     called = {**settings.upstreams, **upstreams_of_proofs(settings)}
     terms = {name: Terms.of(found) for name, found in called.items()}
     wires: dict[str, Wire] = {"http1": wire or Http1Wire(terms=terms), "httpx": wire or HttpxWire(terms=terms)}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
+    keys = relay_keys_of(settings)
     upstreams = {
         name: Upstream(
             name,
@@ -68,6 +73,7 @@ def gateway(
             agent=agent,
             zone=settings.zone,
             source=source_of(name, found, settings.discovery),
+            relay=relay_to(name, settings, keys),
         )
         for name, found in settings.upstreams.items()
     }
@@ -87,6 +93,8 @@ def gateway(
     app.state.store = connect(clients, upstreams)
     app.state.readiness = readiness
     app.state.admin = admin_app(settings, readiness, upstreams)
+    if keys is not None:
+        publish_keys(app.state.admin, keys.published)
     for router in routers:
         app.include_router(router)
     return app
@@ -143,3 +151,12 @@ def _check_upstreams(settings: GatewaySettings, clients: type[Any]) -> None:
         raise SettingsError(f"{settings.name}: upstreams.{missing[0]}: is missing")
     if unread := sorted(set(settings.upstreams) - called):
         raise SettingsError(f"{settings.name}: upstreams.{unread[0]}: this gateway calls no such service")
+
+
+def _check_relay(settings: GatewaySettings, clients: type[Any]) -> None:
+    told = sorted(client.service for client in services_of(clients).values() if client.tells is Tells.PRINCIPAL)
+    known = any(way is not None for way in (settings.bearer, settings.keys, settings.session))
+    if told and known and settings.relay is None:
+        raise SettingsError(f"{settings.name}: relay: is missing, and {told[0]} could not be told who asks")
+    if settings.relay is not None and not told:
+        raise SettingsError(f"{settings.name}: relay: this gateway calls no service that is told who asks")

@@ -120,6 +120,20 @@ class GatewaySettings(BaseSettings):
     discovery: DiscoverySettings = DiscoverySettings()
     sizes: SizeLimits = SizeLimits()
 
+    @property
+    def not_shared(self) -> str | None:
+        """What several processes must have in common, and these would not."""
+        if self.workers == 1:
+            return None
+        if self.session is not None and not self.session.is_shared:
+            return (
+                "session.store: sessions in memory are known to one process alone, and there are several workers: "
+                'set it to "redis://...", or workers to 1'
+            )
+        if self.relay is not None and not self.relay.is_shared:
+            return "relay.keys: several workers must sign with the same key: set it, or relay.key_file, or workers to 1"
+        return None
+
     @model_validator(mode="after")
     def _listeners_differ(self) -> "GatewaySettings":
         if self.admin == self.listen:
@@ -128,13 +142,8 @@ class GatewaySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _processes_share(self) -> "GatewaySettings":
-        if self.workers > 1 and self.session is not None and not self.session.is_shared:
-            raise ValueError(
-                "session.store: sessions in memory are known to one process alone, and there are several workers: "
-                'set it to "redis://...", or workers to 1'
-            )
-        if self.workers > 1 and self.relay is not None and self.relay.keys is None:
-            raise ValueError("relay.keys: several workers must sign with the same key: set one, or workers to 1")
+        if (lacking := self.not_shared) is not None:
+            raise ValueError(lacking)
         return self
 
     @model_validator(mode="after")
