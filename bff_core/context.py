@@ -39,8 +39,12 @@ class RequestContext:
 
     unsure: GatewayError | None = None
     """Why it could not be found out who asks, where that is so."""
+
     for_anybody: bool = False
     """What is answered is the same whoever asks, and caches that many share may keep it."""
+
+    trace: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers of the client that go to all upstreams, so that what is done for it can be followed."""
 
     told: Any = None
     """What upstreams are told of it, as whoever tells them wrote it down; the same for all of them."""
@@ -56,6 +60,7 @@ class RequestContext:
             principal=self.principal,
             challenges=self.challenges,
             unsure=self.unsure,
+            trace=self.trace,
             told=self.told,
         )
 

@@ -13,6 +13,7 @@ from bff_core import __version__
 from bff_core.auth.contract import Proof
 from bff_core.auth.identity import Identity
 from bff_core.auth.proofs import proofs_of, upstreams_of_proofs
+from bff_core.auth.relays import relay_keys_of, relay_to
 from bff_core.auth.security_docs import schemes_of, with_security
 from bff_core.discovery import source_of
 from bff_core.edge.access_log import AccessLog
@@ -26,11 +27,13 @@ from bff_core.edge.host import KnownHosts
 from bff_core.edge.page_parts import PageParts
 from bff_core.edge.problem_docs import EVERYWHERE, documented, with_problems
 from bff_core.edge.problems import HANDLERS, Draw, Problems, problem
+from bff_core.edge.published_keys import publish_keys
 from bff_core.edge.security_headers import SecurityHeaders
 from bff_core.edge.shared_caches import SharedCaches
 from bff_core.edge.sizes import Sizes
 from bff_core.errors import Forbidden, Unauthenticated
 from bff_core.services import connect, services_of
+from bff_core.services.client import Tells
 from bff_core.session_settings import SessionSettings
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.upstream import Upstream
@@ -62,13 +65,16 @@ def gateway(
     ``wire`` is how upstreams are reached; a test passes a simulated internet. ``draw_problem`` is what an error looks
     like to this kind of client. ``clock`` is seconds since 1970, by which sessions end. ``about`` goes to FastAPI:
     title, description and the like. ``app.state.admin`` is the app for the operators' listener. Raises
-    ``SettingsError`` where the settings name other upstreams than ``clients`` calls.
+    ``SettingsError`` where the settings name other upstreams than ``clients`` calls, or a relay that nobody is told by,
+    or none where somebody should be.
     """
     _check_upstreams(settings, clients)
+    _check_relay(settings, clients)
     called = {**settings.upstreams, **upstreams_of_proofs(settings)}
     terms = {name: Terms.of(found) for name, found in called.items()}
     wires: dict[str, Wire] = {"http1": wire or Http1Wire(terms=terms), "httpx": wire or HttpxWire(terms=terms)}
     agent = f"bff-{settings.name.replace('_', '-')}/{__version__}"
+    keys = relay_keys_of(settings)
     upstreams = {
         name: Upstream(
             name,
@@ -77,6 +83,7 @@ def gateway(
             agent=agent,
             zone=settings.zone,
             source=source_of(name, found, settings.discovery),
+            relay=relay_to(name, settings, keys),
         )
         for name, found in settings.upstreams.items()
     }
@@ -102,6 +109,8 @@ def gateway(
     app.state.readiness = readiness
     app.state.proofs = proofs
     app.state.admin = admin_app(settings, readiness, upstreams, {proof.name: proof.facts for proof in proofs})
+    if keys is not None:
+        publish_keys(app.state.admin, keys.published)
     for router in [*([browsers.routes] if browsers else []), *routers]:
         app.include_router(router)
     return app
@@ -127,7 +136,7 @@ def _front_door(
     draw_problem: Draw,
 ) -> list[Middleware]:
     return [
-        Middleware(AccessLog, settings.name),  # outermost, so that it sees every reply, and everyone the request id
+        Middleware(AccessLog, settings.name, settings.baggage),  # outermost: it sees every reply, everyone its id
         Middleware(SecurityHeaders),  # outside problems, so that problems have them too
         # outside problems too, because they vary like all else
         *([Middleware(SharedCaches, [name for proof in proofs for name in proof.varies])] if proofs else []),
@@ -177,3 +186,12 @@ def _check_upstreams(settings: GatewaySettings, clients: type[Any]) -> None:
         raise SettingsError(f"{settings.name}: upstreams.{missing[0]}: is missing")
     if unread := sorted(set(settings.upstreams) - called):
         raise SettingsError(f"{settings.name}: upstreams.{unread[0]}: this gateway calls no such service")
+
+
+def _check_relay(settings: GatewaySettings, clients: type[Any]) -> None:
+    told = sorted(client.service for client in services_of(clients).values() if client.tells is Tells.PRINCIPAL)
+    known = any(way is not None for way in (settings.bearer, settings.keys, settings.session))
+    if told and known and settings.relay is None:
+        raise SettingsError(f"{settings.name}: relay: is missing, and {told[0]} could not be told who asks")
+    if settings.relay is not None and not told:
+        raise SettingsError(f"{settings.name}: relay: this gateway calls no service that is told who asks")

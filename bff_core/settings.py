@@ -39,6 +39,10 @@ Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 """ISO 4217."""
 
 
+BaggageKey = Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
+"""A token (RFC 9110, 5.6.2)."""
+
+
 class SizeLimits(Strict):
     """How much a client may send. Bytes, and a number of headers."""
 
@@ -107,9 +111,28 @@ class GatewaySettings(BaseSettings):
     relay: RelaySettings | None = None
     """Upstreams that want to know who asks are told, by a token of ours."""
 
+    baggage: tuple[BaggageKey, ...] = ()
+    """What of a client's ``baggage`` goes to all upstreams: the members of these keys (W3C Baggage). The others are
+    left out, because anybody could have written them.
+    """
+
     upstreams: dict[str, UpstreamSettings]
     discovery: DiscoverySettings = DiscoverySettings()
     sizes: SizeLimits = SizeLimits()
+
+    @property
+    def not_shared(self) -> str | None:
+        """What several processes must have in common, and these would not."""
+        if self.workers == 1:
+            return None
+        if self.session is not None and not self.session.is_shared:
+            return (
+                "session.store: sessions in memory are known to one process alone, and there are several workers: "
+                'set it to "redis://...", or workers to 1'
+            )
+        if self.relay is not None and not self.relay.is_shared:
+            return "relay.keys: several workers must sign with the same key: set it, or relay.key_file, or workers to 1"
+        return None
 
     @model_validator(mode="after")
     def _listeners_differ(self) -> "GatewaySettings":
@@ -119,13 +142,8 @@ class GatewaySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _processes_share(self) -> "GatewaySettings":
-        if self.workers > 1 and self.session is not None and not self.session.is_shared:
-            raise ValueError(
-                "session.store: sessions in memory are known to one process alone, and there are several workers: "
-                'set it to "redis://...", or workers to 1'
-            )
-        if self.workers > 1 and self.relay is not None and self.relay.keys is None:
-            raise ValueError("relay.keys: several workers must sign with the same key: set one, or workers to 1")
+        if (lacking := self.not_shared) is not None:
+            raise ValueError(lacking)
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from joserfc.jwt import JWTClaimsRegistry
 from demo.errors import StoreError, unknown
 
 AUDIENCE = "orders"
+TYPES = ("relay+jwt", "application/relay+jwt")  # of a token by which a gateway says who asks, and of nothing else
 LEEWAY = 10  # seconds between two clocks
 FRESH = 300.0  # seconds for which keys are not asked for again
 APART = 1.0  # and those before they are, for a key that nobody knows
@@ -71,11 +72,13 @@ class Relays:
         if source is None:
             raise _unauthenticated("the token is of nobody who is trusted here")
         try:
-            claims = jwt.decode(token, await source.keys(kid, now), algorithms=["ES256"]).claims
-            _registry(issuer, int(now)).validate(claims)
+            found = jwt.decode(token, await source.keys(kid, now), algorithms=["ES256"])
+            _registry(issuer, int(now)).validate(found.claims)
         except (JoseError, ValueError) as error:
             raise _unauthenticated("the token is not good") from error
-        return str(claims["sub"])
+        if str(found.header.get("typ")).lower() not in TYPES:
+            raise _unauthenticated("the token is for something else")
+        return str(found.claims["sub"])
 
 
 class _Source:

@@ -42,6 +42,7 @@ def _lines(settings: GatewaySettings) -> list[str]:
         f"drains for {duration(settings.drain)}",
         *([f"asks instances in zone {settings.zone} first"] if settings.zone else []),
         *identity(settings),
+        *([f"hands on baggage: {', '.join(settings.baggage)}"] if settings.baggage else []),
     ]
 
 

@@ -1,8 +1,9 @@
-"""How clients may prove who they are, in words; without anything secret."""
+"""How clients may prove who they are, and how services are told, in words; without anything secret."""
 
 from bff_core.bearer_settings import BearerSettings
 from bff_core.cli.figures import duration
 from bff_core.key_settings import KeySettings
+from bff_core.relay_settings import RelaySettings
 from bff_core.settings import GatewaySettings
 from bff_core.upstream_settings import UpstreamSettings
 
@@ -10,9 +11,12 @@ __all__ = ["identity"]
 
 
 def identity(settings: GatewaySettings) -> list[str]:
-    """One line for each thing that is set; none where clients cannot."""
-    lines = [] if settings.bearer is None else _bearer(settings.bearer)
-    return lines if settings.keys is None else [*lines, _keys(settings.keys)]
+    """One line for each thing that is set; none where clients cannot, and no service is told."""
+    return [
+        *([] if settings.bearer is None else _bearer(settings.bearer)),
+        *([] if settings.keys is None else [_keys(settings.keys)]),
+        *([] if settings.relay is None else [_relay(settings.relay)]),
+    ]
 
 
 def _bearer(settings: BearerSettings) -> list[str]:
@@ -33,3 +37,9 @@ def _keys(keys: KeySettings) -> str:
     peppers = "1 pepper" if len(keys.peppers) == 1 else f"{len(keys.peppers)} peppers"
     kept = f"kept in {keys.place}, with {peppers}"
     return f"takes API keys of {keys.environment}, {kept}, and refuses revoked ones within {duration(keys.fresh)}"
+
+
+def _relay(relay: RelaySettings) -> str:
+    several = f"{len(relay.pems)} keys, the first of them"
+    signed = {0: "a key made at the start", 1: "1 key"}.get(len(relay.pems), several)
+    return f"tells services who asks, as {relay.issuer}, in tokens of {duration(relay.lifetime)}, signed with {signed}"

@@ -61,7 +61,10 @@ def changed(
         raise SettingsError(f"{settings.admin} is where the operators' listener is")
     if cert and key:
         update["tls"] = _tls(cert, key)
-    return settings.model_copy(update=update)
+    found = settings.model_copy(update=update)
+    if (lacking := found.not_shared) is not None:  # a copy is not validated
+        raise SettingsError(f"--workers: {lacking}")
+    return found
 
 
 def _tls(cert: Path, key: Path) -> ServerTlsSettings:

@@ -3,13 +3,14 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from time import time
 from typing import Any, ClassVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.context import RequestContext, enter, leave
+from bff_core.edge.trace_context import trace_context
 
 __all__ = ["AccessLog"]
 
@@ -22,12 +23,14 @@ _ids: list[str] = []
 class AccessLog:
     """Gives every request its context and ``X-Request-Id``, and logs how it ended.
 
-    The id is ours: one that the client sends could be anyone's.
+    The id is ours: one that the client sends could be anyone's. Its trace goes on, with those members of its
+    ``baggage``.
     """
 
-    def __init__(self, app: ASGIApp, gateway: str) -> None:
+    def __init__(self, app: ASGIApp, gateway: str, baggage: Iterable[str] = ()) -> None:
         self._app = app
         self._gateway = gateway
+        self._baggage = frozenset(key.encode("ascii") for key in baggage)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the request through and watch."""
@@ -35,7 +38,8 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         now = asyncio.get_running_loop().time
-        context = RequestContext(request_id=_new_id(), started=now())
+        trace = trace_context(scope["headers"], self._baggage)
+        context = RequestContext(request_id=_new_id(), started=now(), trace=trace)
         status, size = _CLIENT_LEFT, 0
 
         async def watched(message: Message) -> None:

@@ -37,12 +37,15 @@ class Sizes:
         if target > self._limits.target:
             raise TargetTooLong(f"{target} bytes")
         headers = scope["headers"]
-        size = sum(len(name) + len(value) + 4 for name, value in headers)  # ": " and CRLF
+        size, body = 4 * len(headers), 0  # ": " and CRLF
+        for name, value in headers:  # once, because every request is looked through here
+            size += len(name) + len(value)
+            if name == b"content-length":
+                body = max(body, int(value))  # the server has seen that it is a number
         if len(headers) > self._limits.headers or size > self._limits.header_block:
             raise HeadersTooLarge(f"{len(headers)} headers of {size} bytes")
-        for name, value in headers:
-            if name == b"content-length" and int(value) > self._limits.body:  # the server has seen that it is a number
-                raise ContentTooLarge(f"{value!r} bytes")
+        if body > self._limits.body:
+            raise ContentTooLarge(f"{body} bytes")
 
     def _counted(self, receive: Receive) -> Receive:
         total = 0

@@ -18,7 +18,9 @@ from typing import Any, Final
 
 from pydantic_core import from_json
 
+from bff_core.auth.relays import relay_keys_of
 from bff_core.edge.admin import admin_app_of_workers
+from bff_core.edge.published_keys import publish_keys
 from bff_core.errors import GatewayError
 from bff_core.server.parent import end_with
 from bff_core.server.process import ListenerLost, begin_to_log, operators_server
@@ -74,7 +76,10 @@ class _Crowd:
         loop = asyncio.get_running_loop()
         for number, told in _TOLD.items():
             loop.add_signal_handler(number, self._tell, told)
-        admin = operators_server(admin_app_of_workers(self._settings, self._ask))
+        app = admin_app_of_workers(self._settings, self._ask)
+        if (keys := relay_keys_of(self._settings)) is not None:  # the same as those of the workers
+            publish_keys(app, keys.published)
+        admin = operators_server(app)
         operators = asyncio.create_task(admin.serve(sockets=[back]))
         operators.add_done_callback(lambda _: self._tell(signal.SIGTERM))  # nobody runs what nobody can look into
         try:

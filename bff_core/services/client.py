@@ -102,7 +102,8 @@ class ServiceClient:
         **values: str,
     ) -> Call[T]:
         """A question too secret for a target, where logs would have it: the fields of a form, sent with POST. It
-        changes nothing, and may be sent again after a failure. ``authorization`` says who asks.
+        changes nothing, and may be sent again after a failure. ``authorization`` says who asks, in place of what the
+        upstream would be told.
         """
         model: Any = returns
         endpoint: Endpoint[T] = _question(template, model, self._tells)

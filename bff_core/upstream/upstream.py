@@ -20,6 +20,7 @@ from bff_core.upstream.circuit import NO_CIRCUIT, Breaker, Circuit, State
 from bff_core.upstream.flight import Flight, Passenger
 from bff_core.upstream.hedge import Race
 from bff_core.upstream.latency import Latency
+from bff_core.upstream.relay import NO_RELAY, Relay
 from bff_core.upstream.retry import Retries
 from bff_core.upstream.standing import Standing
 from bff_core.upstream.tally import Tally
@@ -42,8 +43,8 @@ _TICK: Final = 0.001  # seconds: what upstreams are told in
 class Upstream:
     """Answers calls from one service. ``agent`` tells the service which gateway asks, and ``zone`` is where that is.
 
-    ``source`` is where its instances are looked up: by default a list, that of the settings. What has to be asked, or
-    is to be checked, is from ``start`` to ``close``.
+    ``relay`` tells it who asks, in calls that do. ``source`` is where its instances are looked up: by default a list,
+    that of the settings. What has to be asked, or is to be checked, is from ``start`` to ``close``.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Upstream:
         agent: str,
         zone: str = "",
         source: Source | None = None,
+        relay: Relay = NO_RELAY,
     ) -> None:
         self.name = name
         self.settings = settings
@@ -74,6 +76,7 @@ class Upstream:
         self._wire, self._timeout, self._max_reply = wire, settings.timeout, settings.max_reply
         self._always = HeaderLines.of((b"user-agent", agent.encode("ascii")), (b"accept", b"application/json")).encoded
         self._coalesce, self._hedge = settings.coalesce, settings.hedge.enabled
+        self._relay = relay
         self._in_the_air: dict[Hashable, Flight[Any]] = {}
         self._moments: Moments | None = None
 
@@ -304,6 +307,8 @@ class Upstream:
         lines = self._always + told.encoded + b"x-request-timeout-ms: %d\r\n" % (left * 1000 if left > _TICK else 1)
         if call.headers:
             lines += HeaderLines.of(*call.headers).encoded
+        if call.endpoint.tells and context.principal is not None and not _speaks_for_itself(call):
+            lines += self._relay.lines(context.principal)
         return Request(call.endpoint.method, call.target, HeaderLines(lines), call.body)
 
     def _learn(self, members: Sequence[Member]) -> None:
@@ -324,13 +329,18 @@ def _log_bug(errand: asyncio.Task[None]) -> None:
 
 def _tell(context: RequestContext) -> HeaderLines:
     """What every upstream is told of a request, whoever it is."""
-    told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")))
+    told = context.told = HeaderLines.of((b"x-request-id", context.request_id.encode("ascii")), *context.trace)
     return told
 
 
 def _who(call: Call[Any], context: RequestContext) -> Hashable:
     """Whose answer it is: nobody's in particular, unless the upstream is told who asks."""
     return context.principal if call.endpoint.tells else None
+
+
+def _speaks_for_itself(call: Call[Any]) -> bool:
+    """It says by itself who asks, and two would be nobody (RFC 9110, 5.3)."""
+    return any(name == b"authorization" for name, _ in call.headers)
 
 
 def _rounded(seconds: float | None) -> float | None:

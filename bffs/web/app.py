@@ -5,6 +5,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
+from bff_core.edge.for_anybody import ForAnybody
 from bff_core.gateway import gateway
 from bff_core.settings import GatewaySettings, load
 from bff_core.wire import Wire
@@ -28,5 +29,5 @@ def create(settings: GatewaySettings | None = None, wire: Wire | None = None) ->
         title="Store for browsers",
         version="1",
     )
-    app.mount("/static", StaticFiles(directory=_HERE / "static"))
+    app.mount("/static", ForAnybody(StaticFiles(directory=_HERE / "static")))
     return app

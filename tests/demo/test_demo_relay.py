@@ -2,15 +2,22 @@
 
 import base64
 import json
+import shlex
+import tomllib
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import yaml
 from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
+from bff_core.settings import load
+from bffs.web.app import create
 from demo.app import create_service
 from demo.relay import Relays
 from tests.identity import ACME, Identity
+from tests.processes import ROOT
 
 URL = "http://web.test/jwks"
 PURCHASES = "/customers/{}/purchases?product_id=pojos-in-action"
@@ -46,12 +53,12 @@ class Orders:
         app = httpx.ASGITransport(create_service("orders", store, trust=trust))
         self.http = httpx.AsyncClient(transport=app, base_url="http://orders")
 
-    def signed(self, *gone, key=None, alg="ES256", kid=None, **claims) -> str:
+    def signed(self, *gone, key=None, alg="ES256", kid=None, typ="relay+jwt", **claims) -> str:
         """A good token, but for what is said."""
         key = key or self.gateway.key
         said = GOOD | {"exp": int(self.now) + 60, "iat": int(self.now)} | claims
         said = {name: value for name, value in said.items() if name not in gone}
-        header = {"alg": alg, "kid": kid or self.gateway.key.kid}
+        header = {"alg": alg, "kid": kid or self.gateway.key.kid, "typ": typ}
         return jwt.encode(header, said, key, algorithms=[alg])
 
     async def asked(self, token: str | None, customer: str = "alice") -> httpx.Response:
@@ -105,6 +112,9 @@ async def test_what_others_bought_is_not_there_and_nobody_learns_who_is_a_custom
         {"nbf": 1_800_000_000 + 11},
         {"iat": 1_800_000_000 + 11},
         {"kid": "unknown"},
+        {"typ": "JWT"},
+        {"typ": "at+jwt"},
+        {"typ": "logout+jwt"},
     ],
 )
 async def test_a_token_that_says_something_else_is_refused(orders, wrong):
@@ -114,6 +124,10 @@ async def test_a_token_that_says_something_else_is_refused(orders, wrong):
 @pytest.mark.parametrize("claim", ["iss", "aud", "sub", "exp"])
 async def test_a_token_that_does_not_say_enough_is_refused(orders, claim):
     assert await refused(await orders.asked(orders.signed(claim)))
+
+
+async def test_a_type_may_be_written_in_full_and_in_capitals(orders):
+    assert (await orders.asked(orders.signed(typ="application/Relay+JWT"))).status_code == 200
 
 
 async def test_two_clocks_may_differ_a_little(orders):
@@ -205,3 +219,28 @@ async def test_a_url_alone_stands_for_the_issuer_at_that_address(store):
 def test_a_place_that_is_none_stops_the_start(place):
     with pytest.raises(ValueError, match="is no place for keys"):
         Relays([place])
+
+
+def by_bff_dev():
+    (command,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["bff"]["dev"]
+    return shlex.split(command), {}, "127.0.0.1"
+
+
+def by_docker_compose():
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    return services["store"]["command"], services["web"]["environment"], "web"
+
+
+@pytest.mark.parametrize("started", [by_bff_dev, by_docker_compose])
+async def test_orders_is_told_where_the_gateway_that_calls_it_publishes_its_keys(started, monkeypatch):
+    words, env, host = started()
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    issuer, _, url = words[words.index("--relay-jwks") + 1].partition("=")
+    settings = load(ROOT / "bffs" / "web" / "settings.toml")
+    admin = httpx.ASGITransport(create(settings).state.admin)
+    async with httpx.AsyncClient(transport=admin) as http:
+        keys = await http.get(url)
+    assert issuer == settings.relay.issuer
+    assert (urlsplit(url).hostname, str(urlsplit(url).port)) == (host, settings.admin.rpartition(":")[2])
+    assert (keys.status_code, len(keys.json()["keys"])) == (200, 1)

@@ -87,7 +87,7 @@ def shop(ports: Mapping[str, int], tmp_path_factory: pytest.TempPathFactory) -> 
         scopes = ["openid", "profile", "orders:read"]
         redirect_uris = ["{origin}/login/callback"]
     """)
-    words = ("--port", str(provider), "--data", str(tmp_path), "--clients", str(folder / "clients.toml"))
+    words = ("--port", str(provider), "--data", str(folder), "--clients", str(folder / "clients.toml"))
     with ExitStack() as stack:
         redis = stack.enter_context(RedisServer())
         stack.enter_context(process("-m", "demo", "identity", *words, "--access-token-lifetime", str(LIFETIME)))
