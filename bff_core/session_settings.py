@@ -109,6 +109,11 @@ class SessionSettings(Strict):
         return _decoded(self.keys)
 
     @property
+    def place(self) -> str:
+        """Where sessions are kept, for people: without user and password."""
+        return f"Redis at {RedisUrl.parse(self.store.get_secret_value()).place}" if self.is_shared else "memory"
+
+    @property
     def is_shared(self) -> bool:
         """Other processes know its sessions too."""
         return self.store.get_secret_value() != "memory"

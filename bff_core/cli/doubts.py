@@ -7,6 +7,7 @@ from typing import Final
 from bff_core.bearer_settings import is_trustworthy
 from bff_core.cli.calls import Calls
 from bff_core.cli.figures import duration, share
+from bff_core.session_settings import SessionSettings
 from bff_core.settings import GatewaySettings
 from bff_core.upstream.outlier import COMPARED, Outliers
 from bff_core.upstream_settings import UpstreamSettings, schemes
@@ -26,9 +27,18 @@ def doubts(settings: GatewaySettings, calls: Mapping[str, Calls]) -> list[str]:
         for name, upstream in settings.upstreams.items()
         for key, why in _of(upstream, calls.get(name, _UNSEEN), settings.deadline, settings.zone)
     ]
-    if settings.bearer is not None and _in_the_clear(settings.bearer.called):
-        found.append("bearer.upstream: is called over http, and whoever is on the way can vouch for anyone")
+    for table, vouching in (("bearer", settings.bearer), ("session", settings.session)):
+        if vouching is not None and _in_the_clear(vouching.called):
+            found.append(f"{table}.upstream: is called over http, and whoever is on the way can vouch for anyone")
+    if settings.session is not None:
+        found += [f"session.{key}: {why}" for key, why in _session(settings.session)]
     return [*(f"{key}: {why}" for key, why in _zone(settings)), *found]
+
+
+def _session(session: SessionSettings) -> Iterator[Doubt]:
+    if session.idle >= session.absolute:
+        idle, absolute = duration(session.idle), duration(session.absolute)
+        yield "idle", f"{idle} is not below session.absolute, {absolute}, so that it never counts"
 
 
 def _in_the_clear(called: UpstreamSettings) -> bool:

@@ -4,7 +4,10 @@ __all__ = ["duration", "measured", "mebibytes", "share"]
 
 
 def duration(seconds: float) -> str:
-    """``250 ms``, ``1.5 s``."""
+    """``250 ms``, ``1.5 s``, ``30 min``, ``12 h``."""
+    for unit, name in ((3600, "h"), (60, "min")):
+        if seconds >= 10 * 60 and seconds % unit == 0:
+            return f"{seconds / unit:g} {name}"
     return f"{seconds * 1000:g} ms" if seconds < 1 else f"{seconds:g} s"
 
 

@@ -4,6 +4,7 @@ from bff_core.bearer_settings import BearerSettings
 from bff_core.cli.figures import duration
 from bff_core.key_settings import KeySettings
 from bff_core.relay_settings import RelaySettings
+from bff_core.session_settings import SessionSettings
 from bff_core.settings import GatewaySettings
 from bff_core.upstream_settings import UpstreamSettings
 
@@ -15,6 +16,7 @@ def identity(settings: GatewaySettings) -> list[str]:
     return [
         *([] if settings.bearer is None else _bearer(settings.bearer)),
         *([] if settings.keys is None else [_keys(settings.keys)]),
+        *([] if settings.session is None else _session(settings.session)),
         *([] if settings.relay is None else [_relay(settings.relay)]),
     ]
 
@@ -37,6 +39,17 @@ def _keys(keys: KeySettings) -> str:
     peppers = "1 pepper" if len(keys.peppers) == 1 else f"{len(keys.peppers)} peppers"
     kept = f"kept in {keys.place}, with {peppers}"
     return f"takes API keys of {keys.environment}, {kept}, and refuses revoked ones within {duration(keys.fresh)}"
+
+
+def _session(session: SessionSettings) -> list[str]:
+    keys = len(session.sealing_keys)
+    sealed = "1 key" if keys == 1 else f"{keys} keys, the first of them"
+    ends = f"after {duration(session.idle)} unused, and after {duration(session.absolute)}"
+    cookies = "" if session.is_secure else "; cookies without TLS, as on a machine for development"
+    return [
+        f"browsers of {session.origin} log in with {session.issuer}, as {session.client_id}{cookies}",
+        f"sessions are kept in {session.place}, encrypted with {sealed}; they end {ends}",
+    ]
 
 
 def _relay(relay: RelaySettings) -> str:
