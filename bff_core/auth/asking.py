@@ -18,8 +18,12 @@ async def asked(answer: Awaitable[T], otherwise: str) -> T:
         return await answer
     except GatewayError as error:
         wrong, retry_after = str(error), error.retry_after
-    # out here, because an error remembers the one it was raised in
-    unavailable = IdentityUnavailable(f"{otherwise}: {wrong}")
+    # out here, because an error remembers the one it was raised in; and never by a name, because it knows this frame
+    raise _unavailable(f"{otherwise}: {wrong}", retry_after)
+
+
+def _unavailable(why: str, retry_after: float | None) -> IdentityUnavailable:
+    found = IdentityUnavailable(why)
     if retry_after is not None:
-        unavailable.retry_after = retry_after
-    raise unavailable
+        found.retry_after = retry_after
+    return found

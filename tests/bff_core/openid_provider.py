@@ -17,6 +17,7 @@ __all__ = [
     "METADATA",
     "NONCE",
     "SECRET",
+    "SIGNERS",
     "TOKENS",
     "OpenIdProvider",
     "id_claims",
@@ -32,6 +33,7 @@ SECRET = "s3cret/ of:web"
 NONCE = "n-0123456789"
 METADATA = "/realms/store/.well-known/openid-configuration"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
+SIGNERS = (rs256(), es256(), ed25519())  # made here, because the first RSA key takes longer than a test may
 TOKENS = {"access_token": "access-1", "token_type": "Bearer"}
 
 
@@ -92,7 +94,7 @@ def logout_token(signer: Signer | None = None, said: dict[str, Any] | None = Non
 class OpenIdProvider:
     """Answers as ISSUER does. ``asked`` lists the paths, ``forms`` and ``credentials`` what came with them."""
 
-    signers: list[Signer] = field(default_factory=lambda: [rs256(), es256(), ed25519()])
+    signers: list[Signer] = field(default_factory=lambda: list(SIGNERS))
     changed: dict[str, Any] = field(default_factory=dict)
     """What its metadata say differently; what is ``None`` they do not say."""
 

@@ -6,6 +6,7 @@ import logging
 import re
 import traceback
 from base64 import b64decode
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -430,6 +431,17 @@ async def test_a_provider_that_fails_is_left_alone_for_a_while() -> None:
             await exchange(asked)
     assert len(app.asked) < 40
     assert asked.facts()["upstream"]["circuit"] == "open"
+
+
+async def test_what_goes_wrong_leaves_nothing_for_the_collector(garbage: Callable[[], list[str]]) -> None:
+    app = OpenIdProvider()
+    asked = provider(app)
+    for status, reply in ((400, {"error": "invalid_grant"}), (500, b""), (200, b"")):
+        app.status, app.reply = status, reply
+        for ask in (exchange, refresh):
+            with pytest.raises((GrantRefused, IdentityUnavailable)):
+                await ask(asked)
+    assert [name for name in garbage() if "bff_core" in name] == []
 
 
 # what is secret
