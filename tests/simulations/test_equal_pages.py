@@ -7,6 +7,7 @@ from fastapi import Request
 
 from bff_core.auth import Visitor, visitor
 from bff_core.context import current
+from bff_core.principal import Principal
 from bffs.mobile.app import create as mobile
 from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
@@ -23,13 +24,13 @@ PAGES = {
 
 async def alice() -> Visitor:
     """Known to the page, and to those who are told who asks."""
-    current().principal = "alice"
+    current().principal = Principal("https://id.test", "alice")
     return Visitor("US", "USD", customer_id="alice")
 
 
 async def one_of_two(request: Request) -> Visitor:
     """Two principals who ask for the same, or their calls would not be equal anyway."""
-    current().principal = request.query_params["as"]
+    current().principal = Principal("https://id.test", request.query_params["as"])
     return Visitor("US", "USD", customer_id="alice")
 
 
