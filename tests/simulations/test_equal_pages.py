@@ -12,7 +12,7 @@ from bffs.public_api.app import create as public_api
 from bffs.web.app import create as web
 from tests.bff_core.small_gateway import HOST, Visit
 from tests.simulations.known_store import KnownStore
-from tests.store import Store, as_alice, settings
+from tests.store import ALICE, Store, as_alice, settings
 
 PAGES = {
     "web": (web, "/api/products/pojos-in-action"),
@@ -23,7 +23,7 @@ PAGES = {
 
 async def one_of_two(request: Request) -> Visitor:
     """Two principals who ask for the same, or their calls would not be equal anyway."""
-    current().principal = request.query_params["as"]
+    current().principal = ALICE._replace(subject=request.query_params["as"])
     return Visitor("US", "USD", customer_id="alice")
 
 
