@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from hashlib import sha1
 from typing import Any, Final
 
-from bff_core.redis_connection import NOT_HERE, RedisConnection, Refused, Unanswered, Word, tls_of
+from bff_core.redis_connection import RedisConnection, Refused, Unanswered, Word, tls_of
 from bff_core.redis_url import RedisUrl
 
 __all__ = ["Redis", "RedisRefused", "RedisUnavailable", "Script", "Word"]
@@ -26,6 +26,7 @@ _TRY: Final = 0.4  # seconds for connecting and an answer; so that two of them f
 _FRESH: Final = 1.0  # seconds since the last answer in which a connection is believed to be one
 _REST: Final = 0.4  # seconds between two questions whether it is back
 _SAID: Final = 10.0  # seconds in which it is said once that commands are refused
+_NOT_HERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})  # another connection may lead to who can
 
 _Ask = Callable[[RedisConnection], Awaitable[Any]]
 
@@ -153,7 +154,7 @@ class Redis:
             try:
                 return await self._once(kept, ask)
             except Refused as refused:
-                if str(refused) not in NOT_HERE:
+                if str(refused) not in _NOT_HERE:
                     raise
             except Unanswered:
                 if not repeatable:

@@ -17,13 +17,10 @@ from redis.exceptions import ResponseError
 from bff_core.redis_url import RedisUrl
 from bff_core.tls import client_context
 
-__all__ = ["NOT_HERE", "RedisConnection", "Refused", "Unanswered", "Word", "tls_of"]
+__all__ = ["RedisConnection", "Refused", "Unanswered", "Word", "tls_of"]
 
 Word = str | bytes | int
 """A word of a command."""
-
-NOT_HERE: Final = frozenset({"READONLY", "MASTERDOWN", "CLUSTERDOWN"})
-"""Said by one that is a replica by now: another connection may lead to who can do it."""
 
 _CODE: Final = re.compile(r"[A-Z]{2,20}(?=\s|$)")
 _LONGEST: Final = 200  # characters of what is told about a failure
@@ -73,7 +70,7 @@ class RedisConnection:
                 await self.close()
 
     async def ask(self, words: Sequence[Word]) -> Any:
-        """The whole answer, where text is bytes. Raises ``Refused`` too, after which it is still open."""
+        """The whole answer, where text is bytes. Raises ``Refused`` too, and is open after it."""
         assert self.is_open
         packed = self._connection.pack_command(*words)  # outside, because what cannot be packed is a bug
         self.is_open = False
@@ -82,9 +79,8 @@ class RedisConnection:
             answer = await self._connection.read_response()
             self.is_open = True
         except ResponseError as refusal:
-            code = _code(refusal)
-            self.is_open = code not in NOT_HERE
-            raise Refused(code) from None
+            self.is_open = True  # because this is an answer, and it was read to its end
+            raise Refused(_code(refusal)) from None
         except Exception as failure:  # noqa: BLE001  see above
             raise Unanswered(_reason(failure)) from None
         finally:

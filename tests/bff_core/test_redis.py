@@ -369,18 +369,46 @@ async def test_what_must_not_be_done_twice_goes_over_a_connection_that_was_seen_
 
 
 async def test_a_failover_that_nobody_announced_costs_a_read_nothing_but_time() -> None:
-    first_hangs = asyncio.Event()
+    old_hang = asyncio.Event()
 
     async def answer(connection: int, words: list[bytes]) -> bytes:
-        if connection == 1 and first_hangs.is_set():
+        if connection <= 3 and old_hang.is_set():
             await asyncio.Event().wait()
         return b"+OK\r\n"
 
     async with ScriptedRedis(answer) as server, opened(server.url) as redis:
-        await redis.command("GET", "key")
-        first_hangs.set()
+        await asyncio.gather(*(redis.command("GET", "key") for _ in range(3)))
+        assert server.accepted == 3
+        old_hang.set()
         assert await redis.command("GET", "key", repeatable=True) == b"OK"
         assert redis.facts()["state"] == "up"
+        began = monotonic()
+        await asyncio.gather(*(redis.command("GET", "key", repeatable=True) for _ in range(3)))
+        assert monotonic() - began < AT_ONCE  # the other old ones are not tried any more
+
+
+async def test_a_connection_that_breaks_while_others_are_answered_says_nothing_of_redis(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = asyncio.Event()
+
+    async def answer(_: int, words: list[bytes]) -> bytes | None:
+        if words[0] == b"INCR":
+            await gate.wait()
+            return None
+        return b"+OK\r\n"
+
+    async with ScriptedRedis(answer) as server, opened(server.url) as redis:
+        work = asyncio.create_task(seconds_until_refused(redis.command("INCR", "key")))
+        while not server.commands:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.005)  # which is more than the clock of the loop is coarse
+        assert await redis.command("GET", "key") == b"OK"
+        gate.set()
+        await work
+        assert redis.facts()["state"] == "up"
+        assert redis.facts()["failures"] == 1
+    assert lines(caplog) == []
 
 
 async def test_what_nobody_asked_for_is_never_an_answer() -> None:
@@ -484,8 +512,9 @@ async def test_what_is_under_way_when_it_is_closed_is_closed_after_it() -> None:
         await redis.close()
         gate.set()
         assert await work == b"OK"
-        while server.open:
-            await asyncio.sleep(0.001)
+        async with asyncio.timeout(5):
+            while server.open:
+                await asyncio.sleep(0.001)
 
 
 async def test_a_bug_in_a_command_is_a_bug(server: RedisServer) -> None:

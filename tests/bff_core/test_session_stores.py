@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from itertools import count
 from typing import Any, ClassVar
 
@@ -46,6 +46,15 @@ def in_redis(server: RedisServer, gateway: str | None = None) -> RedisSessions:
     return RedisSessions(Redis(server.url), gateway or f"web{next(numbers)}")
 
 
+@asynccontextmanager
+async def opened(server: RedisServer, gateway: str | None = None) -> AsyncIterator[RedisSessions]:
+    store = in_redis(server, gateway)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
 async def taken(store: SessionStore, group: str) -> dict[str, bytes]:
     return dict(await store.take_group(group))
 
@@ -73,8 +82,10 @@ async def test_using_a_session_prolongs_it_and_its_groups_find_it_as_long(store:
     assert await store.get("ada", LONG) == b"1"
     assert await store.replace(Kept("bob", b"3"), LONG)
     await asyncio.sleep(0.25)
-    assert await taken(store, "sub:ada") == {"ada": b"1"}
-    assert await taken(store, "sub:bob") == {"bob": b"3"}
+    for name in ("ada", "bob"):
+        await store.add(Kept(f"{name} again", b"4"), [f"sub:{name}"], LONG)  # with which those go that are over
+    assert await taken(store, "sub:ada") == {"ada": b"1", "ada again": b"4"}
+    assert await taken(store, "sub:bob") == {"bob": b"3", "bob again": b"4"}
 
 
 async def test_using_a_session_may_shorten_it_too(store: SessionStore) -> None:
@@ -204,68 +215,69 @@ async def test_who_logs_in_while_everybody_is_logged_out_is_found_now_or_by_the_
 async def test_all_processes_of_a_gateway_know_its_sessions_and_those_of_another_do_not(
     redis_server: RedisServer,
 ) -> None:
-    one, two, other = (in_redis(redis_server, name) for name in ("shop", "shop", "shop2"))
-    await one.add(Kept("ada", b"1"), ["sub:ada"], LONG)
-    assert await two.get("ada", LONG) == b"1"
-    assert await other.get("ada", LONG) is None
-    assert await other.take_group("sub:ada") == []
-    assert sorted(await asyncio.gather(one.once("state", LONG), two.once("state", LONG))) == [False, True]
-    assert await taken(two, "sub:ada") == {"ada": b"1"}
-    for store in (one, two, other):
-        await store.close()
+    async with AsyncExitStack() as stack:
+        names = ("shop", "shop", "shop2")
+        one, two, other = [await stack.enter_async_context(opened(redis_server, name)) for name in names]
+        await one.add(Kept("ada", b"1"), ["sub:ada"], LONG)
+        assert await two.get("ada", LONG) == b"1"
+        assert await other.get("ada", LONG) is None
+        assert await other.take_group("sub:ada") == []
+        assert sorted(await asyncio.gather(one.once("state", LONG), two.once("state", LONG))) == [False, True]
+        assert await taken(two, "sub:ada") == {"ada": b"1"}
 
 
 async def test_somebody_who_logs_in_every_day_for_years_leaves_nothing_behind(redis_server: RedisServer) -> None:
-    store = in_redis(redis_server, "daily")
-    for day in range(1000):
-        await store.add(Kept(f"day {day}", b"1"), ["sub:ada"], 0.001)
-    await asyncio.sleep(AFTER_IT)
-    await store.add(Kept("today", b"1"), ["sub:ada"], 0.1)
-    assert redis_server.say("ZCARD", "bff:daily:session:group:sub:ada") == "1"
-    await asyncio.sleep(0.11)
-    assert redis_server.say("KEYS", "bff:daily:*") == ""
-    await store.close()
+    async with opened(redis_server, "daily") as store:
+        await store.add(Kept("always", b"1"), ["sub:ada"], LONG)
+        for day in range(1000):
+            await store.add(Kept(f"day {day}", b"1"), ["sub:ada"], 0.001)
+        await asyncio.sleep(AFTER_IT)
+        await store.add(Kept("today", b"1"), ["sub:ada"], LONG)
+        assert redis_server.say("ZCARD", "bff:daily:session:group:sub:ada") == "2"
+        await store.take("always")
+        await store.take("today")
+        assert redis_server.say("KEYS", "bff:daily:*") == ""
+        await store.add(Kept("last", b"1"), ["sub:ada"], A_MOMENT)
+        await asyncio.sleep(AFTER_IT)
+        assert redis_server.say("KEYS", "bff:daily:*") == ""
 
 
 async def test_everything_in_redis_ends_by_itself_and_has_the_name_of_its_gateway(redis_server: RedisServer) -> None:
     redis_server.say("FLUSHALL")
-    store = in_redis(redis_server, "every")
-    await store.add(Kept("ada", b"1"), ["sub:ada"], LONG)
-    await store.once("state", LONG)
-    await store.lock("ada", LONG)
-    keys = redis_server.say("KEYS", "*").split()
-    assert len(keys) == 4
-    for key in keys:
-        assert key.startswith("bff:every:session:")
-        assert 0 < int(redis_server.say("PTTL", key)) <= LONG * 1000
-    await store.close()
+    async with opened(redis_server, "every") as store:
+        await store.add(Kept("ada", b"1"), ["sub:ada"], LONG)
+        await store.once("state", LONG)
+        await store.lock("ada", LONG)
+        keys = redis_server.say("KEYS", "*").split()
+        assert len(keys) == 4
+        for key in keys:
+            assert key.startswith("bff:every:session:")
+            assert 0 < int(redis_server.say("PTTL", key)) <= LONG * 1000
 
 
 async def test_a_redis_whose_scripts_are_gone_is_told_them_again(redis_server: RedisServer) -> None:
-    store = in_redis(redis_server)
-    await store.add(Kept("ada", b"1"), [], LONG)
-    redis_server.say("SCRIPT", "FLUSH")
-    assert await store.get("ada", LONG) == b"1"
-    await store.close()
+    async with opened(redis_server) as store:
+        await store.add(Kept("ada", b"1"), [], LONG)
+        redis_server.say("SCRIPT", "FLUSH")
+        assert await store.get("ada", LONG) == b"1"
 
 
 async def test_a_redis_that_is_full_keeps_nothing_new_and_what_it_has_is_whole(redis_server: RedisServer) -> None:
-    store = in_redis(redis_server)
-    await store.add(Kept("ada", b"1"), ["sub:ada"], LONG)
-    with setting(redis_server, "maxmemory", "1"):
-        for work in (
-            store.add(Kept("bob", b"2"), ["sub:bob"], LONG),
-            store.add(Kept("ada", b"2"), ["sub:bob"], LONG),
-            store.replace(Kept("ada", b"2"), LONG),
-            store.once("state", LONG),
-        ):
-            with pytest.raises(IdentityUnavailable, match="OOM"):
-                await work
-        assert await store.get("ada", LONG) == b"1"  # nobody is logged out by it, and everybody can log out
-        assert await taken(store, "sub:ada") == {"ada": b"1"}
-    assert await store.get("bob", LONG) is None
-    assert await store.once("state", LONG)
-    await store.close()
+    async with opened(redis_server) as store:
+        await store.add(Kept("ada", b"1"), ["sub:ada"], LONG)
+        with setting(redis_server, "maxmemory", "1"):
+            for work in (
+                store.add(Kept("bob", b"2"), ["sub:bob"], LONG),
+                store.add(Kept("ada", b"2"), ["sub:bob"], LONG),
+                store.replace(Kept("ada", b"2"), LONG),
+                store.once("state", LONG),
+            ):
+                with pytest.raises(IdentityUnavailable, match="OOM"):
+                    await work
+            assert await store.get("ada", LONG) == b"1"  # nobody is logged out by it, and everybody can log out
+            assert await taken(store, "sub:ada") == {"ada": b"1"}
+        assert await store.get("bob", LONG) is None
+        assert await store.once("state", LONG)
 
 
 @contextmanager

@@ -7,6 +7,8 @@ import typer
 import uvloop
 
 from bff_core.server.collector import tune
+from tests.bff_core.redis_server import RedisServer
+from tests.soak.cancelled import Cancelled, Mixed, cancel_everywhere
 from tests.soak.instances import Changes, change
 from tests.soak.wire.caller import Unexpected
 from tests.soak.wire.soak import Left, Plan, Result, Round, soak
@@ -15,17 +17,28 @@ Calls = Annotated[int, typer.Option(min=1000, help="Of which each is a little di
 Seed = Annotated[int | None, typer.Option(help="What calls are drawn from; another one each time by default.")]
 Callers = Annotated[int, typer.Option(min=1, help="At a time; four times as many in every tenth round.")]
 Changing = Annotated[float, typer.Option(min=0.1, help="Seconds in which instances come and go, behind that.")]
+Leaving = Annotated[int, typer.Option(min=1000, help="Commands to Redis that are cancelled, behind that.")]
 
 
-def main(calls: Calls = 1_000_000, seed: Seed = None, callers: Callers = 100, changing: Changing = 10.0) -> None:
-    """Soak the http1 wire, then an upstream whose instances come and go, and tell."""
+def main(
+    calls: Calls = 1_000_000,
+    seed: Seed = None,
+    callers: Callers = 100,
+    changing: Changing = 10.0,
+    leaving: Leaving = 20_000,
+) -> None:
+    """Soak the http1 wire, then an upstream whose instances come and go, then sessions in Redis whose users leave in
+    the middle, and tell.
+    """
     plan = Plan(SystemRandom().randrange(10**9) if seed is None else seed, calls, callers=callers)
     typer.echo(f"soak of the http1 wire, seed {plan.seed}: {calls:,} calls by {callers} callers")
     tune()  # as `bff run` does
     try:
         _tell_all(uvloop.run(soak(plan, _tell)))
         _tell_changes(uvloop.run(change(plan.seed, changing)))
-    except (Unexpected, Left) as failed:
+        with RedisServer() as server:
+            _tell_cancelled(uvloop.run(cancel_everywhere(server.url, plan.seed, leaving)))
+    except (Unexpected, Left, Mixed) as failed:
         typer.echo(f"seed {plan.seed}: {failed}", err=True)
         raise typer.Exit(1) from failed
 
@@ -49,6 +62,11 @@ def _tell_changes(result: Changes) -> None:
     typer.echo(
         f"{result.accepted:11,} connections; {result.final.blocks - result.warm.blocks:,} blocks more at the end"
     )
+
+
+def _tell_cancelled(result: Cancelled) -> None:
+    typer.echo(f"{result.number:11,} commands to Redis were cancelled, at up to {max(result.cancellations) + 1} awaits")
+    typer.echo(f"{result.answers:11,} answers, and each was for who asked, in {result.seconds:.0f} s")
 
 
 def _mebibytes(number: int) -> str:
