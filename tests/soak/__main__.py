@@ -25,7 +25,7 @@ def main(
     seed: Seed = None,
     callers: Callers = 100,
     changing: Changing = 10.0,
-    leaving: Leaving = 20_000,
+    leaving: Leaving = 100_000,
 ) -> None:
     """Soak the http1 wire, then an upstream whose instances come and go, then sessions in Redis whose users leave in
     the middle, and tell.

@@ -13,7 +13,7 @@ from tests.soak.cancelled import Mixed, cancel_everywhere
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(MISSING is not None, reason=str(MISSING))]
 
-NUMBER = 3000  # `make soak` does more
+NUMBER = 10_000  # `make soak` does more
 
 
 async def test_whoever_leaves_at_any_await_nobody_is_told_what_is_not_theirs() -> None:
