@@ -21,6 +21,9 @@ WEB_SECRET = "web-secret-that-everyone-may-know"
 SESSION_KEY = b64encode(b"a session key of thirty-two byte").decode()
 ALICE = Principal("https://id.test", "alice", frozenset({"orders:read", "products:read"}), "phone")
 SERVICES = ("catalog", "pricing", "inventory", "orders", "reviews", "recommendations", "sellers")
+SECRETS = {"BFF_WEB__SESSION__CLIENT_SECRET": WEB_SECRET, "BFF_WEB__SESSION__KEYS": SESSION_KEY}
+"""What the web gateway needs in its environment, but for `--dev`."""
+
 Failure = Callable[[dict[str, ASGIApp], str], None]
 BFFS = Path(__file__).parent.parent / "bffs"
 

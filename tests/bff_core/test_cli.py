@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.bff_core.kept_keys import PEPPER
+from tests.store import SECRETS
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -16,7 +17,7 @@ def bff(*words: str, folder: Path = ROOT, **env: str) -> tuple[int, str]:
     done = subprocess.run(
         [sys.executable, "-m", "bff_core.cli", *words],
         cwd=folder,
-        env={"PATH": "", "PYTHONPATH": str(ROOT), "COLUMNS": "200", **env},
+        env={"PATH": "", "PYTHONPATH": str(ROOT), "COLUMNS": "200", **SECRETS, **env},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

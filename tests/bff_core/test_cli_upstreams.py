@@ -23,6 +23,7 @@ from bff_core.cli.upstreams_picture import Picture
 from tests.bff_core.test_cli import bff
 from tests.docs.reading import blocks
 from tests.processes import ROOT, free_ports, process
+from tests.store import SECRETS
 
 STATIC = {"of": "static", "last_answer_at": None, "failing_since": None, "failure": None, "changes": 0}
 DNS = STATIC | {"of": "dns:http://catalog.internal:7001", "last_answer_at": "2026-11-25T17:00:00+00:00", "changes": 3}
@@ -333,7 +334,7 @@ def test_a_measured_duration_has_three_digits(seconds: float, text: str) -> None
 @contextmanager
 def watching(admin: str, **how: Any) -> Iterator[Popen[str]]:
     words = ("-m", "bff_core.cli", "upstreams", "web", "--watch")
-    with process(*words, env={"BFF_WEB__ADMIN": admin, "TERM": "xterm", "COLUMNS": "100"}, **how) as child:
+    with process(*words, env={"BFF_WEB__ADMIN": admin, "TERM": "xterm", "COLUMNS": "100", **SECRETS}, **how) as child:
         patience = Timer(30, child.kill)  # or a test would wait for ever for what is not said
         patience.start()
         try:

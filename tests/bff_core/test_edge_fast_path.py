@@ -756,6 +756,7 @@ def test_every_page_of_our_gateways_is_answered_the_short_way(folder: str, creat
 SLOW = {
     "/covers/{product_id}/{kind}.svg",  # a hole that is no whole segment, and a header; clients keep what they get
     "/v1/covers/{product_id}/{kind}.svg",
+    "/session",
     "/v1/products",  # they write headers of their reply
     "/v1/products/{product_id}/reviews",
 }

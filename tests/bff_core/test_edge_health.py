@@ -60,6 +60,7 @@ async def test_operators_see_each_service_and_how_it_does() -> None:
     assert found == {
         "gateway": "small",
         "ready": True,
+        "proofs": {},
         "upstreams": {
             "catalog": {
                 "instances": [

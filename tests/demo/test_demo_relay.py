@@ -4,6 +4,7 @@ import base64
 import json
 import shlex
 import tomllib
+from importlib import import_module
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,11 +14,11 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
 from bff_core.settings import load
-from bffs.web.app import create
 from demo.app import create_service
 from demo.relay import Relays
 from tests.identity import ACME, Identity
 from tests.processes import ROOT
+from tests.store import told
 
 URL = "http://web.test/jwks"
 PURCHASES = "/customers/{}/purchases?product_id=pojos-in-action"
@@ -228,7 +229,7 @@ def by_bff_dev():
 
 def by_docker_compose():
     services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
-    return services["store"]["command"], services["web"]["environment"], "web"
+    return services["store"]["command"], services["web"]["environment"] | services["mobile"]["environment"], None
 
 
 @pytest.mark.parametrize("started", [by_bff_dev, by_docker_compose])
@@ -236,11 +237,13 @@ async def test_orders_is_told_where_the_gateway_that_calls_it_publishes_its_keys
     words, env, host = started()
     for name, value in env.items():
         monkeypatch.setenv(name, value)
-    issuer, _, url = words[words.index("--relay-jwks") + 1].partition("=")
-    settings = load(ROOT / "bffs" / "web" / "settings.toml")
-    admin = httpx.ASGITransport(create(settings).state.admin)
-    async with httpx.AsyncClient(transport=admin) as http:
-        keys = await http.get(url)
-    assert issuer == settings.relay.issuer
-    assert (urlsplit(url).hostname, str(urlsplit(url).port)) == (host, settings.admin.rpartition(":")[2])
-    assert (keys.status_code, len(keys.json()["keys"])) == (200, 1)
+    for place in words[words.index("--relay-jwks") + 1].split(","):
+        issuer, _, url = place.partition("=")
+        settings = load(ROOT / "bffs" / issuer / "settings.toml", told)
+        app = import_module(f"bffs.{issuer}.app").create(settings)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app.state.admin)) as http:
+            keys = await http.get(url)
+        assert issuer == settings.relay.issuer
+        here = host or issuer
+        assert (urlsplit(url).hostname, str(urlsplit(url).port)) == (here, settings.admin.rpartition(":")[2])
+        assert (keys.status_code, len(keys.json()["keys"])) == (200, 1)

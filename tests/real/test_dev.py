@@ -32,7 +32,9 @@ def dev(folder: Path, first_port: int, command: str) -> Iterator[tuple[Popen[str
     env = {}
     for name, admin in zip(GATEWAYS, free[len(GATEWAYS) :], strict=True):
         env |= environment(name, ports[name], admin, upstreams)
-    env = {name: value for name, value in env.items() if not name.endswith("__PEPPER")}  # nobody sets it
+    env = {
+        name: value for name, value in env.items() if not name.endswith(("__PEPPER", "SESSION__KEYS"))
+    }  # nobody sets them
     with process("-m", "bff_core.cli", "dev", env=env, folder=folder) as child:
         yield child, ports
 
@@ -59,7 +61,8 @@ def test_it_says_where_to_look_and_ends_all_it_started(tmp_path: Path, databases
     assert key.startswith("bff_dev_")
     assert "bff keys create public_api --dev " in greeting
     assert str(tmp_path / ".bff") in greeting
-    assert all(f"http://127.0.0.1:{ports[name]}" in greeting for name in GATEWAYS)
+    assert all(f"http://127.0.0.1:{ports[name]}" in greeting for name in GATEWAYS if name != "web")
+    assert "         web  http://localhost:8000 " in greeting  # where its cookies are
     assert "GET /v1/products/pojos-in-action 200" in rest
     assert f"\n        demo reviews-2        http://127.0.0.1:{first + 104}\n" in "".join([*said, rest])
     assert child.returncode == 0

@@ -11,7 +11,7 @@ import pytest
 
 from tests.bff_core.kept_keys import PEPPER
 from tests.processes import ask, bff, free_ports, gateway, listens, process, service
-from tests.store import SERVICES
+from tests.store import SECRETS, SERVICES
 
 pytestmark = pytest.mark.real
 
@@ -203,7 +203,7 @@ def test_a_foreign_host_is_misdirected(running: Running) -> None:
 def test_a_taken_port_is_one_clear_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with process("-m", "bff_core.cli", "run", "web", env={"BFF_WEB__LISTEN": address}) as child:
+        with process("-m", "bff_core.cli", "run", "web", env={"BFF_WEB__LISTEN": address, **SECRETS}) as child:
             said, _ = child.communicate(timeout=20)
 
     assert (child.returncode, said) == (1, f"bff: cannot listen on {address}: Address already in use\n")
@@ -211,7 +211,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
 
 def test_a_gateway_ends_when_it_is_told_to_and_says_nothing_bad(running: Running) -> None:
     front, admin = free_ports(2)
-    env = {"BFF_WEB__LISTEN": f"127.0.0.1:{front}", "BFF_WEB__ADMIN": f"127.0.0.1:{admin}"}
+    env = {"BFF_WEB__LISTEN": f"127.0.0.1:{front}", "BFF_WEB__ADMIN": f"127.0.0.1:{admin}", **SECRETS}
     with process("-m", "bff_core.cli", "run", "web", env=env) as child:
         listens(front)
         child.terminate()

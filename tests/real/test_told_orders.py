@@ -41,7 +41,11 @@ async def test_everyone_sees_what_they_bought_themselves_and_nobody_sees_more(
     databases: Path, keys: list[int], workers: int
 ) -> None:
     pems = [pem(number) for number in keys]
-    env = {"BFF_WEB__WORKERS": str(workers), **({"BFF_WEB__RELAY__KEYS": "".join(pems)} if pems else {})}
+    env = {
+        "BFF_WEB__WORKERS": str(workers),
+        "BFF_WEB__SESSION__STORE": "redis://127.0.0.1:1",
+        **({"BFF_WEB__RELAY__KEYS": "".join(pems)} if pems else {}),
+    }
     issuer = TokenIssuer()
     async with Served(issuer) as served:
         issuer.issuer = f"http://127.0.0.1:{served.port}/realms/store"

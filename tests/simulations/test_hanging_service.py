@@ -9,6 +9,7 @@ from fastapi import APIRouter
 
 from bff_core.auth import Visitor, visitor
 from bff_core.composition import Composition
+from bff_core.context import current
 from bff_core.gateway import gateway
 from bff_core.testing import run
 from bff_core.upstream.circuit import State
@@ -19,7 +20,7 @@ from bffs.web.store import StoreClients
 from demo.books import handwritten
 from tests.simulations.known_store import HANGING, KnownStore
 from tests.simulations.visits import Seen, nth, upstreams, visits
-from tests.store import SERVICES, Store, settings
+from tests.store import ALICE, SERVICES, Store, settings
 
 BOOKS = [book.id for book in handwritten()[:50]]
 HANGS = 5  # seconds after the start
@@ -36,6 +37,7 @@ PARTS = {
 
 
 async def alice() -> Visitor:
+    current().principal = ALICE
     return Visitor("US", "USD", customer_id="alice")
 
 
