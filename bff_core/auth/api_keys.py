@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
@@ -19,6 +19,9 @@ from bff_core.principal import Principal
 __all__ = ["ApiKeys"]
 
 _log = logging.getLogger("bff.keys")
+
+_BEARER: Final = "Bearer "
+_BORNE: Final = _BEARER + PREFIX
 
 
 class ApiKeys:
@@ -48,8 +51,16 @@ class ApiKeys:
 
     def known(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
-        text = _shown(presented)
-        return None if text is None or len(text) > LONGEST else self._known.principal(text)
+        text = presented.api_key
+        if text is None:
+            borne = presented.authorization
+            if borne is None or PREFIX not in borne:
+                return None
+            # the first is how it is written nearly always
+            text = borne[len(_BEARER) :] if borne.startswith(_BORNE) else _shown(presented)
+            if text is None:
+                return None
+        return None if len(text) > LONGEST else self._known.principal(text)
 
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
@@ -91,7 +102,7 @@ def _shown(presented: Presented) -> str | None:
     if presented.api_key is not None:
         return presented.api_key
     authorization = presented.authorization
-    if authorization is None or authorization[:7].lower() != "bearer ":
+    if authorization is None or authorization[: len(_BEARER)].lower() != _BEARER.lower():
         return None
-    token = authorization[7:].lstrip(" ")
+    token = authorization[len(_BEARER) :].lstrip(" ")
     return token if token.startswith(PREFIX) else None

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from time import time
 from typing import Any, Final
 
 from bff_core.auth.algorithms import Algorithms
 from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
+from bff_core.auth.fingerprint import fingerprint
 from bff_core.auth.introspection import Introspection
 from bff_core.auth.issuer import Issuer
 from bff_core.auth.issuer_keys import IssuerKeys
@@ -65,17 +65,19 @@ class Bearer:
     def known(self, presented: Presented) -> Principal | None:
         """See ``Proof``. One hash and one look: only what was well made is ever kept, so nothing is parsed here."""
         shown = presented.authorization
-        if shown is None or shown[:7].lower() != _SCHEME or not shown.isascii():
+        if shown is None:
             return None
-        return self._known.principal(_digest(shown[7:].lstrip(" ")), self._clock())
+        # the first is how it is written nearly always
+        token = shown[len(_SCHEME) :] if shown.startswith("Bearer ") else _token(shown)
+        return None if token is None else self._known.principal(fingerprint(token), self._clock())
 
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
-        shown = presented.authorization
-        if shown is None or f"{shown} "[:7].lower() != _SCHEME:
+        token = None if presented.authorization is None else _token(presented.authorization)
+        if token is None:
             return None
         try:
-            return await self._bearer(shown[7:].lstrip(" "))
+            return await self._bearer(token)
         except TokenRefused as refusal:
             wrong = str(refusal)
         self._refusals.note(wrong)
@@ -105,7 +107,7 @@ class Bearer:
     async def _bearer(self, token: str) -> Principal:
         if len(token) > _LONGEST or not _B64TOKEN.fullmatch(token):
             raise TokenRefused("it is too long, or no token")
-        digest = _digest(token)
+        digest = fingerprint(token)
         if is_jwt(token):
             proven, longest = await self._verified(token), _VERIFIED
         else:
@@ -122,5 +124,6 @@ class Bearer:
         return self._rules.introspected(await self._introspection.active(token, digest), self._clock())
 
 
-def _digest(token: str) -> bytes:
-    return sha256(token.encode("ascii")).digest()
+def _token(shown: str) -> str | None:
+    """What is borne, where it is borne so; the scheme may be written in any case (RFC 9110, 11.1)."""
+    return shown[len(_SCHEME) :].lstrip(" ") if f"{shown} "[: len(_SCHEME)].lower() == _SCHEME else None

@@ -8,13 +8,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented, Proof
 from bff_core.auth.keys_in_urls import refuse_keys_in_url
-from bff_core.context import current
+from bff_core.context import RequestContext, current
 from bff_core.errors import IdentityUnavailable, MalformedRequest, Unauthenticated
 from bff_core.principal import Principal
 
 __all__ = ["Identity"]
 
 _NOTHING: Final = Presented()
+_AUTHORIZATION, _API_KEY, _COOKIE = b"authorization", b"x-api-key", b"cookie"
+_SHOWN: Final = frozenset({_AUTHORIZATION, _API_KEY, _COOKIE})
 
 
 class Identity:
@@ -41,18 +43,23 @@ class Identity:
             refuse_keys_in_url(scope, self._in_urls)
             presented = _presented(scope)
             if presented is not _NOTHING:
-                try:
-                    context.principal = await self._principal(presented)
-                except IdentityUnavailable as error:
-                    if presented.authorization is not None or presented.api_key is not None:
-                        raise
-                    context.unsure = error.copy()  # without its traceback, and what that keeps
+                for proof in self._proofs:
+                    if (found := proof.known(presented)) is not None:
+                        context.principal = found
+                        break
+                else:
+                    await self._find_out(presented, context)
         await self._app(scope, receive, send)
 
+    async def _find_out(self, presented: Presented, context: RequestContext) -> None:
+        try:
+            context.principal = await self._principal(presented)
+        except IdentityUnavailable as error:
+            if presented.authorization is not None or presented.api_key is not None:
+                raise
+            context.unsure = error.copy()  # without its traceback, and what that keeps
+
     async def _principal(self, presented: Presented) -> Principal | None:
-        for proof in self._proofs:
-            if (found := proof.known(presented)) is not None:
-                return found
         for proof in self._proofs:
             if (found := await proof.principal(presented)) is not None:
                 return found
@@ -62,21 +69,25 @@ class Identity:
 
 
 def _presented(scope: Scope) -> Presented:
-    authorization: list[bytes] = []
-    keys: list[bytes] = []
-    cookies: list[bytes] = []
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            authorization.append(value)
-        elif name == b"x-api-key":
-            keys.append(value)
-        elif name == b"cookie":
-            cookies.append(value)
-    if not (authorization or keys or cookies):
+    shown = [header for header in scope["headers"] if header[0] in _SHOWN]
+    if not shown:
         return _NOTHING
+    if len(shown) == 1:  # as it nearly always is
+        name, value = shown[0]
+        text = value.decode("latin-1")
+        return Presented(text) if name == _AUTHORIZATION else _of_one(name, text)
+    authorization, keys, cookies = (_values(shown, name) for name in (_AUTHORIZATION, _API_KEY, _COOKIE))
     if len(authorization) + len(keys) > 1:  # RFC 6750, 2: and whoever reads another one believes another client
         raise MalformedRequest("credentials are shown twice")
     return Presented(_text(authorization), _text(keys), _text(cookies))
+
+
+def _of_one(name: bytes, text: str) -> Presented:
+    return Presented(None, text) if name == _API_KEY else Presented(None, None, text)
+
+
+def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+    return [value for found, value in headers if found == name]
 
 
 def _text(values: list[bytes]) -> str | None:

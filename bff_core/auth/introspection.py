@@ -23,7 +23,7 @@ class Introspection:
         self._together = Together()
 
     async def active(self, token: str, digest: bytes) -> dict[str, Any]:
-        """What the issuer says of an active token; ``digest`` is its hash.
+        """What the issuer says of an active token; ``digest`` is its fingerprint.
 
         Raises ``TokenRefused`` where it is not active, ``IdentityUnavailable`` where the issuer does not say.
         """

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Any, Final, TypeVar
 
+from bff_core.auth.fingerprint import fingerprint
 from bff_core.auth.kept_key import KeptKey
 from bff_core.auth.key_format import ApiKey
 from bff_core.auth.key_questions import Questions
@@ -27,13 +28,15 @@ _WITHIN: Final = 2.0  # seconds that a request waits
 class _Known:
     """One key, as it was when it was asked for. Moments are of the loop's clock."""
 
-    __slots__ = ("again", "hash", "kept", "pepper", "principal", "until")
+    __slots__ = ("again", "kept", "principal", "proven", "until")
 
     def __init__(self, kept: KeptKey, principal: Principal | None, again: float, until: float) -> None:
-        self.kept, self.pepper, self.hash = kept, kept.pepper, kept.hash
+        self.kept = kept
         self.principal = principal
         """``None`` where it is not live."""
         self.again, self.until = again, until
+        self.proven: bytes | None = None
+        """Its fingerprint, once somebody has shown it."""
 
 
 class KnownKeys:
@@ -57,22 +60,25 @@ class KnownKeys:
         self._store, self._uses, self._peppers = store, uses, peppers
         self._issuer, self._environment, self._fresh, self._wall = issuer, environment, fresh, wall
         self._known: dict[str, _Known] = {}
+        self._proven: dict[bytes, _Known] = {}
+        """The same by the fingerprints of what was shown of them and was right; a hash with a pepper costs ten times as
+        much.
+        """
         self._unknown: dict[str, float] = {}
         """Until when nobody is asked for them."""
         self._questions = Questions(self._ask)
 
     def principal(self, text: str) -> Principal | None:
         """Whose key this is, where that is known and fresh. It never waits."""
-        parts = text.split("_", 3)
-        known = self._known.get(parts[2]) if len(parts) == 4 else None
-        if known is None or known.principal is None:
+        known = self._proven.get(fingerprint(text))
+        if known is None:
             return None
         now = asyncio.get_running_loop().time()
-        if now >= known.until or not self._peppers.prove(text, known.pepper, known.hash):
+        if now >= known.until:
             return None
         if now >= known.again:
-            self._questions.soon(parts[2])
-        self._uses.note(parts[2], now)
+            self._questions.soon(known.kept.id)
+        self._uses.note(known.kept.id, now)
         return known.principal
 
     async def asked(self, key: ApiKey) -> Principal:
@@ -115,6 +121,8 @@ class KnownKeys:
             raise KeyRefused("its secret is wrong", key.id)  # whoever shows it need not be the owner
         if known.principal is None or kept.state(self._wall()) != "live":
             raise KeyRefused(f"it is {kept.state(self._wall())}", key.id, kept.owner)
+        known.proven = fingerprint(key.text)
+        self._proven[known.proven] = known
         self._uses.note(key.id, asyncio.get_running_loop().time())
         return known.principal
 
@@ -122,18 +130,21 @@ class KnownKeys:
         asked = asyncio.get_running_loop().time()  # not when the answer came: it may be as old as the question
         found = {kept.id: kept for kept in await self._store.find(self._environment, ids)}
         for key_id in ids:
-            self._forget(key_id)
+            before = self._forget(key_id)
             if key_id in found:
-                self._learn(found[key_id], asked)
+                self._learn(found[key_id], asked, before)
             else:
                 _put(self._unknown, key_id, asked + self._fresh)
 
-    def _forget(self, key_id: str) -> None:
+    def _forget(self, key_id: str) -> _Known | None:
         # so that the dicts are in the order of what was learnt, and what goes first is the oldest
-        self._known.pop(key_id, None)
         self._unknown.pop(key_id, None)
+        known = self._known.pop(key_id, None)
+        if known is not None and known.proven is not None:
+            del self._proven[known.proven]
+        return known
 
-    def _learn(self, kept: KeptKey, asked: float) -> None:
+    def _learn(self, kept: KeptKey, asked: float, before: _Known | None) -> None:
         now = self._wall()
         until, principal = asked + self._fresh, None
         if kept.state(now) == "live":
@@ -141,7 +152,14 @@ class KnownKeys:
             principal = Principal(self._issuer, kept.owner, kept.scopes, kept.owner, kept.plan)
         if principal is not None and kept.expires_at is not None:
             until = min(until, asyncio.get_running_loop().time() + kept.expires_at - now)
-        _put(self._known, kept.id, _Known(kept, principal, asked + self._fresh / 2, until))
+        known = _Known(kept, principal, asked + self._fresh / 2, until)
+        if before is not None and (before.kept.pepper, before.kept.hash) == (kept.pepper, kept.hash):
+            known.proven = before.proven
+            if known.proven is not None:
+                self._proven[known.proven] = known
+        self._known[kept.id] = known
+        if len(self._known) > _MOST:
+            self._forget(next(iter(self._known)))
 
 
 def _put(kept: dict[str, _T], key_id: str, what: _T) -> None:

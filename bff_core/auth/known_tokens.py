@@ -10,7 +10,7 @@ _MOST: Final = 10_000
 
 
 class KnownTokens:
-    """Who bears a token, by its SHA-256: what is kept here is no token that could be stolen. The oldest go first."""
+    """Who bears a token, by its fingerprint: none is kept here that could be stolen. The oldest go first."""
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
