@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
-from bff_core.setting_types import Duration, Strict
+from bff_core.setting_types import Duration, Secret, Strict
 from bff_core.upstream_settings import UpstreamSettings
 
 __all__ = [
@@ -92,7 +92,7 @@ class IntrospectionSettings(Strict):
     client_id: Annotated[str, Field(min_length=1)]
     """Who we are to the issuer,"""
 
-    client_secret: Annotated[SecretStr, Field(min_length=1)]
+    client_secret: Annotated[Secret, Field(min_length=1)]
     """and what proves it: in the environment, as ``BFF_MOBILE__BEARER__INTROSPECTION__CLIENT_SECRET``."""
 
 

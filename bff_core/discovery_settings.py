@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, ValidationInfo, field_validator, model_validator
 
-from bff_core.setting_types import Address, Duration, Strict
+from bff_core.setting_types import Address, Duration, Secret, Strict
 from bff_core.tls import TlsSettings
 
 __all__ = ["ConsulSettings", "DiscoverySettings", "DnsSettings", "KubernetesSettings"]
@@ -74,7 +74,7 @@ class ConsulSettings(Strict):
     model_config = ConfigDict(hide_input_in_errors=True)  # because there is a token in it
 
     url: Url = "http://127.0.0.1:8500"
-    token: Annotated[SecretStr, AfterValidator(_header_value)] | None = None
+    token: Annotated[Secret, AfterValidator(_header_value)] | None = None
     wait: Annotated[Duration, Field(ge=1, le=600)] = 60.0
     """How long Consul may hold a question open that has no news; it has a limit of its own, ten minutes."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from bff_core.setting_types import Duration, Strict
+from bff_core.setting_types import Duration, Secret, Strict
 
 __all__ = ["KeySettings"]
 
@@ -52,10 +52,10 @@ def _pepper(value: SecretStr) -> SecretStr:
 class KeySettings(Strict):
     """The keys of a gateway for programs of third parties."""
 
-    database: Annotated[SecretStr, AfterValidator(_database)] = SecretStr("sqlite+aiosqlite:////var/lib/bff/keys.db")
+    database: Annotated[Secret, AfterValidator(_database)] = SecretStr("sqlite+aiosqlite:////var/lib/bff/keys.db")
     """Where they are kept, as SQLAlchemy writes it: SQLite, or ``postgresql+asyncpg://...``; it may hold a password."""
 
-    pepper: Annotated[SecretStr, AfterValidator(_pepper)]
+    pepper: Annotated[Secret, AfterValidator(_pepper)]
     """What hashes of keys are made with, beside the keys: base64 of at least 32 random bytes, never in the database.
 
     Several are separated by commas: the first makes new hashes, the others still prove those that they made.

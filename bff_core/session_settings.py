@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_val
 
 from bff_core.bearer_settings import Algorithm, called_at, issuer_url, trustworthy_url
 from bff_core.redis_url import RedisUrl
-from bff_core.setting_types import Duration, Strict
+from bff_core.setting_types import Duration, Secret, Strict
 from bff_core.upstream_settings import UpstreamSettings
 
 __all__ = ["SessionSettings"]
@@ -60,18 +60,18 @@ class SessionSettings(Strict):
     client_id: Annotated[str, Field(min_length=1, pattern=r"^[\x20-\x7e]+$")]
     """Who we are to the provider,"""
 
-    client_secret: Annotated[SecretStr, Field(min_length=1)]
+    client_secret: Annotated[Secret, Field(min_length=1)]
     """and what proves it: in the environment, as ``BFF_WEB__SESSION__CLIENT_SECRET``."""
 
     client_proof: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
     """Where it is shown: in ``Authorization``, or in the form."""
 
-    keys: Annotated[SecretStr, AfterValidator(_keys)]
+    keys: Annotated[Secret, AfterValidator(_keys)]
     """What sessions are encrypted with: base64 of 32 random bytes, in the environment. Several, with commas between,
     are all read, and the first is written with.
     """
 
-    store: Annotated[SecretStr, AfterValidator(_store)] = SecretStr("memory")
+    store: Annotated[Secret, AfterValidator(_store)] = SecretStr("memory")
     """Where sessions are kept: the memory of this process, or Redis by its URL, which may hold a password."""
 
     scopes: Annotated[tuple[Annotated[str, Field(pattern=_SCOPE)], ...], Field(min_length=1)] = ("openid",)

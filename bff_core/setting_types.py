@@ -3,16 +3,18 @@
 import os
 import re
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-__all__ = ["Address", "Duration", "Host", "Listen", "Place", "Share", "Strict", "Weight"]
+__all__ = ["Address", "Duration", "Host", "Listen", "Place", "Secret", "Share", "Strict", "Weight"]
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)")
 _NAME = re.compile(r"(?=.*[a-z_-])[a-z0-9_.-]+", re.IGNORECASE)  # what is digits and dots alone is an address
+_FILE = "file:"
 _LONGEST_SOCKET = 107  # bytes: what sun_path of Linux holds
 
 
@@ -40,6 +42,26 @@ Weight = Annotated[float, Field(gt=0, le=1000, allow_inf_nan=False)]
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 """A part of a whole: 0 to 1."""
+
+
+def _from_file(value: Any) -> Any:
+    if not isinstance(value, str) or not value.startswith(_FILE):
+        return value
+    path = Path(value.removeprefix(_FILE))
+    if not path.is_absolute():
+        raise ValueError("is a relative path, and a gateway may be started from anywhere")
+    try:
+        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: is no text") from None
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_from_file)]
+"""Something that is shown nowhere: in the environment, or ``file:/run/secrets/pepper``, the whole path of a file that
+holds it and perhaps a line break.
+"""
 
 
 def _address(value: str) -> str:

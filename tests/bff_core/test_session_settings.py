@@ -129,3 +129,31 @@ def test_a_cookie_without_tls_is_for_this_machine_alone() -> None:
     for origin, is_secure in (("http://localhost:8000", False), ("http://127.0.0.1", False), ("https://a.test", True)):
         found = SessionSettings(origin=origin, issuer="https://id.test", client_id="web", client_secret="s", keys=KEY)
         assert found.is_secure is is_secure
+
+
+def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:
+    for name, text in (("secret", "from a file\n"), ("keys", f"{KEY},{OTHER}\r\n")):
+        (tmp_path / name).write_text(text, newline="")
+    found = loaded(tmp_path, client_secret=f'"file:{tmp_path}/secret"', keys=f'"file:{tmp_path}/keys"').session
+    assert found is not None
+    assert found.client_secret.get_secret_value() == "from a file"
+    assert found.sealing_keys == (b"k" * 32, b"o" * 32)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("file:/no/such/file", "/no/such/file: No such file or directory"),
+        ("file:secret", "is a relative path, and a gateway may be started from anywhere"),
+        ("file:", "is a relative path, and a gateway may be started from anywhere"),
+        ("file:/", "/: Is a directory"),
+        ("file:HERE/binary", "HERE/binary: is no text"),
+        ("file:HERE/empty", "Value should have at least 1 item after validation, not 0"),
+    ],
+)
+def test_a_file_that_holds_no_secret_is_said(tmp_path: Path, value: str, said: str) -> None:
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "empty").write_text("\n")
+    with pytest.raises(SettingsError) as wrong:
+        loaded(tmp_path, client_secret=f'"{value.replace("HERE", str(tmp_path))}"')
+    assert str(wrong.value).endswith(f"session.client_secret: {said.replace('HERE', str(tmp_path))}")
