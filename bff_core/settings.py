@@ -25,11 +25,15 @@ from bff_core.setting_types import Duration, Host, Listen, Strict
 from bff_core.tls import ServerTlsSettings
 from bff_core.upstream_settings import UpstreamSettings
 
-__all__ = ["GatewaySettings", "SettingsError", "SizeLimits", "UpstreamSettings", "load"]
+__all__ = ["GatewaySettings", "SecretMissing", "SettingsError", "SizeLimits", "UpstreamSettings", "load"]
 
 
 class SettingsError(Exception):
     """A setting is wrong; the message is one line a setting, each with its key and the reason."""
+
+
+class SecretMissing(SettingsError):
+    """Among what is wrong is a secret that the environment should have, and has not."""
 
 
 Region = Annotated[str, Field(pattern=r"^[A-Z]{2}$")]
@@ -186,7 +190,9 @@ def load(file: Path, over: Callable[[str], Mapping[str, Any]] | None = None) -> 
     try:
         return GatewaySettings(_env_prefix=prefix, **values)
     except ValidationError as error:
-        raise SettingsError("\n".join(f"{file}: {_line(wrong, prefix)}" for wrong in error.errors())) from error
+        lines = "\n".join(f"{file}: {_line(wrong, prefix)}" for wrong in error.errors())
+        lacking = any(_lacks_secret(wrong) for wrong in error.errors())
+        raise (SecretMissing if lacking else SettingsError)(lines) from error
     except PydanticSettingsError as error:  # a list or table in the environment that is no JSON
         raise SettingsError(f"environment {prefix}*: {error}: {error.__cause__}") from error
 
@@ -234,9 +240,13 @@ def _is_secret(place: Sequence[int | str]) -> bool:
     return annotation is SecretStr
 
 
+def _lacks_secret(wrong: ErrorDetails) -> bool:
+    return wrong["type"] == "missing" and _is_secret(wrong["loc"])
+
+
 def _line(wrong: ErrorDetails, prefix: str) -> str:
     place = ".".join(str(step) for step in wrong["loc"])
     reason = {"extra_forbidden": "there is no such setting", "missing": "is missing"}.get(wrong["type"], wrong["msg"])
-    if wrong["type"] == "missing" and _is_secret(wrong["loc"]):
+    if _lacks_secret(wrong):
         reason = f"is missing; set {prefix}{'__'.join(map(str, wrong['loc'])).upper()} in the environment"
     return f"{place}: {reason}".removeprefix(": ").replace("Value error, ", "")

@@ -13,7 +13,7 @@ from demo.database import prepare
 from demo.identity import NAME as IDENTITY
 from demo.identity import PORT as IDENTITY_PORT
 from demo.identity.app import ACCESS_LIFETIME, create_identity
-from demo.identity.clients import OURS, load
+from demo.identity.clients import OURS, load, told_at
 from demo.instances import Instance, instances, port
 from demo.relay import EVERYONE, Relays, Trust
 from demo.server import listen, serve
@@ -60,6 +60,15 @@ def main(
         str | None, typer.Option(help="What identity calls itself in tokens. Default: where it listens.")
     ] = None,
     clients: Annotated[Path, typer.Option(help="The clients of identity, in TOML.", show_default=False)] = OURS,
+    logouts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--logouts",
+            metavar="CLIENT=URL",
+            help="Where identity tells a client of logouts, rather than where its file says; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
     access_token_lifetime: Annotated[
         int, typer.Option(help="Of access and ID tokens, in seconds.", min=1, max=86_400)
     ] = ACCESS_LIFETIME,
@@ -77,15 +86,16 @@ def main(
         one = Instance(IDENTITY)
         listeners[one] = _listen(one, host, _after(stored, first))
         url = issuer or f"http://{_reached(listeners[one])}"
-        apps[one] = _identity(data, clients, url, access_token_lifetime)
+        apps[one] = _identity(data, clients, logouts or [], url, access_token_lifetime)
     for one, listener in listeners.items():
         typer.echo(f"{one!s:<16} http://{_address(listener)}")  # echo flushes
     serve({listeners[one]: AccessLog(one, app) if verbose else app for one, app in apps.items()})
 
 
-def _identity(data: Path, clients: Path, issuer: str, access_lifetime: int) -> ServiceApp:
+def _identity(data: Path, clients: Path, logouts: list[str], issuer: str, access_lifetime: int) -> ServiceApp:
     try:
-        return create_identity(data, load(clients), issuer=issuer, access_lifetime=access_lifetime)
+        known = told_at(load(clients), logouts)
+        return create_identity(data, known, issuer=issuer, access_lifetime=access_lifetime)
     except ValueError as error:
         _stop(str(error))
 

@@ -6,15 +6,17 @@ from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI
 
 from bff_core.cli.made_up import made_up
 from bff_core.cli.project import project
-from bff_core.settings import GatewaySettings, SettingsError, load
+from bff_core.settings import GatewaySettings, SecretMissing, SettingsError, load
 
 __all__ = ["FoundGateway", "NotFoundError", "find", "find_all", "names"]
+
+_HINT: Final = "While developing, --dev makes up what nobody has set, for this folder alone."
 
 
 class NotFoundError(Exception):
@@ -32,7 +34,12 @@ class FoundGateway:
     def settings(self, file: Path | None = None, *, dev: bool = False) -> GatewaySettings:
         """Its settings: from ``file``, or from its own ``settings.toml``; ``dev`` puts what is made up over them."""
         file = file or self.folder / "settings.toml"
-        settings = load(file, partial(_for_developers, self.name) if dev else None)
+        try:
+            settings = load(file, partial(_for_developers, self.name) if dev else None)
+        except SecretMissing as error:
+            if dev:
+                raise
+            raise SettingsError(f"{error}\n{_HINT}") from error
         if settings.name != self.name:  # or an override for this gateway would be read by nobody
             raise SettingsError(f"{file}: name: {settings.name!r} is not {self.name!r}, the folder of the gateway")
         return settings

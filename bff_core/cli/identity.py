@@ -48,6 +48,7 @@ def _session(session: SessionSettings) -> list[str]:
     cookies = "" if session.is_secure else "; cookies without TLS, as on a machine for development"
     return [
         f"browsers of {session.origin} log in with {session.issuer}, as {session.client_id}{cookies}",
+        f"that provider is called at {_place(session.called)}",
         f"sessions are kept in {session.place}, encrypted with {sealed}; they end {ends}",
     ]
 

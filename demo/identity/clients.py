@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -83,3 +83,19 @@ def load(path: Path = OURS) -> Clients:
         raise ValueError(f"{path}: {place}: {first['msg']}") from error
     except (ValueError, TypeError) as error:  # no TOML; no table
         raise ValueError(f"{path}: {error}") from error
+
+
+def told_at(clients: Clients, places: Iterable[str]) -> Clients:
+    """Clients that are told of logouts at ``CLIENT=URL``. ValueError is one line about what is wrong with it.
+
+    Of use where a client is reached by another name than browsers have for it, as between containers.
+    """
+    found = dict(clients)
+    for place in places:
+        name, _, url = place.partition("=")
+        if name not in found or urlsplit(url).scheme not in {"http", "https"} or not urlsplit(url).netloc:
+            raise ValueError(
+                f"--logouts: {place!r} is no client and its URL, like web=http://web:8000/logout/backchannel"
+            )
+        found[name] = found[name].model_copy(update={"backchannel_logout_uri": url})
+    return found

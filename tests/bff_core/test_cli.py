@@ -40,7 +40,9 @@ def test_no_gateway_that_takes_keys_starts_without_its_pepper() -> None:
     status, said = bff("run", "public_api")
 
     assert status == 1
-    assert said.endswith("keys.pepper: is missing; set BFF_PUBLIC_API__KEYS__PEPPER in the environment\n")
+    missing, hint = said.splitlines()[-2:]
+    assert missing.endswith("keys.pepper: is missing; set BFF_PUBLIC_API__KEYS__PEPPER in the environment")
+    assert hint == "While developing, --dev makes up what nobody has set, for this folder alone."
 
 
 def test_check_shows_what_the_settings_come_to() -> None:

@@ -213,7 +213,7 @@ def test_a_database_that_fails_is_one_line_that_says_where(keys: Keys, tmp_path:
 def test_a_missing_pepper_is_named_with_its_variable(keys: Keys) -> None:
     done = keys.bff("check", "shop", **{VARIABLE: None})
     assert done.status == 1
-    assert done.err.endswith(f"keys.pepper: is missing; set {VARIABLE} in the environment\n")
+    assert f"keys.pepper: is missing; set {VARIABLE} in the environment\n" in done.err
 
 
 def test_check_says_what_is_set_and_shows_no_secret(keys: Keys) -> None:

@@ -111,7 +111,7 @@ def test_without_being_asked_for_nothing_is_made_up_and_no_gateway_starts(here: 
     made_up("shop", "keys")  # though it is there
     said = bff(here, *words)
     assert said.returncode == 1
-    assert said.stderr.endswith("keys.pepper: is missing; set BFF_SHOP__KEYS__PEPPER in the environment\n")
+    assert "keys.pepper: is missing; set BFF_SHOP__KEYS__PEPPER in the environment\n" in said.stderr
 
 
 def test_two_that_come_at_once_have_the_same(here: Path) -> None:

@@ -111,6 +111,7 @@ def test_several_processes_need_a_store_that_all_of_them_know(tmp_path: Path) ->
 def test_check_says_who_logs_in_where(tmp_path: Path) -> None:
     assert identity(loaded(tmp_path)) == [
         "browsers of https://shop.test log in with https://id.test/realm, as web",
+        "that provider is called at https://id.test:443",
         "sessions are kept in memory, encrypted with 1 key; they end after 30 min unused, and after 12 h",
     ]
     on_this_machine = identity(loaded(tmp_path, origin='"http://localhost:8000"'))

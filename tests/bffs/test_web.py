@@ -104,6 +104,13 @@ async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(browse
     assert (document.status_code, document.headers["content-type"]) == (404, "application/problem+json")
 
 
+async def test_who_could_not_log_in_is_told_how_to_try_again(browser: httpx.AsyncClient) -> None:
+    page = await browser.get("/login/callback?state=of-another", headers=HTML)
+
+    assert page.status_code == 400
+    assert '<a class="button" href="/login">Log in again</a>' in page.text
+
+
 async def test_search_finds_books_and_links_to_them(browser: httpx.AsyncClient) -> None:
     page = (await browser.get("/?query=microservices", headers=HTML)).text
 

@@ -98,6 +98,15 @@ async def test_other_clients_and_another_issuer_are_told_at_the_start_and_logout
     assert jwt.decode(token, keys, algorithms=["ES256"]).claims["iss"] == "http://id.test"
 
 
+async def test_a_client_that_has_another_name_among_containers_is_told_there(tmp_path, receiver):
+    place = f"web=http://127.0.0.1:{receiver.server_port}/logout"
+    with started(tmp_path, "--logouts", place) as address:
+        async with httpx.AsyncClient(base_url=address) as http:
+            await logged_in(http)
+            assert (await http.post("/_logout_user/alice")).json()["told"] == [{"web": "told"}]
+    assert list(receiver.heard) == ["logout_token"]
+
+
 async def test_a_client_that_is_gone_is_one_line_in_the_log(tmp_path):
     command = [sys.executable, "-m", "demo", "identity", "--port", "0", "--data", str(tmp_path)]
     clients = tmp_path / "clients.toml"
@@ -127,6 +136,14 @@ async def test_a_client_that_is_gone_is_one_line_in_the_log(tmp_path):
     [
         (["--issuer", "http://a/b"], "'http://a/b' is no issuer; write it like http://127.0.0.1:7008"),
         (["--relay-jwks", "x"], "--relay-jwks: 'x' is no place for keys; write it like web=http://127.0.0.1:9000/jwks"),
+        (
+            ["--logouts", "no=http://a/"],
+            "--logouts: 'no=http://a/' is no client and its URL, like web=http://web:8000/logout/backchannel",
+        ),
+        (
+            ["--logouts", "web=a"],
+            "--logouts: 'web=a' is no client and its URL, like web=http://web:8000/logout/backchannel",
+        ),
         (["--clients", "nowhere.toml"], "nowhere.toml: No such file or directory"),
         (
             ["--instances", "identity=2"],

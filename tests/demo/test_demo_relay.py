@@ -247,3 +247,16 @@ async def test_orders_is_told_where_the_gateway_that_calls_it_publishes_its_keys
         here = host or issuer
         assert (urlsplit(url).hostname, str(urlsplit(url).port)) == (here, settings.admin.rpartition(":")[2])
         assert (keys.status_code, len(keys.json()["keys"])) == (200, 1)
+
+
+async def test_docker_compose_tells_the_web_gateway_of_logouts_by_a_name_that_it_answers_to(monkeypatch):
+    words, env, _ = by_docker_compose()
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    client, _, url = words[words.index("--logouts") + 1].partition("=")
+    settings = load(ROOT / "bffs" / client / "settings.toml", told)
+    app = import_module(f"bffs.{client}.app").create(settings)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as http:
+        reply = await http.post(url, data={"logout_token": "no token"})
+    assert (urlsplit(url).hostname, str(urlsplit(url).port)) == (client, settings.listen.rpartition(":")[2])
+    assert (reply.status_code, reply.json()["error"]) == (400, "invalid_request")
