@@ -275,7 +275,7 @@ DOUBTFUL = {
     "a rest above the longest": (
         'ejection.rest = "10m"',
         NOTHING,
-        "ejection.rest: 600 s is above ejection.longest, 300 s, which every rest is cut to",
+        "ejection.rest: 10 min is above ejection.longest, 300 s, which every rest is cut to",
     ),
     "calls of too few": (
         "ejection.calls = 50",
