@@ -153,13 +153,17 @@ class KnownKeys:
         if principal is not None and kept.expires_at is not None:
             until = min(until, asyncio.get_running_loop().time() + kept.expires_at - now)
         known = _Known(kept, principal, asked + self._fresh / 2, until)
-        if before is not None and (before.kept.pepper, before.kept.hash) == (kept.pepper, kept.hash):
+        # not where it is refused from now on, or that would be a use of it
+        if before is not None and before.proven is not None and principal is not None and _is_same(before.kept, kept):
             known.proven = before.proven
-            if known.proven is not None:
-                self._proven[known.proven] = known
+            self._proven[before.proven] = known
         self._known[kept.id] = known
         if len(self._known) > _MOST:
             self._forget(next(iter(self._known)))
+
+
+def _is_same(one: KeptKey, other: KeptKey) -> bool:
+    return (one.pepper, one.hash) == (other.pepper, other.hash)
 
 
 def _put(kept: dict[str, _T], key_id: str, what: _T) -> None:

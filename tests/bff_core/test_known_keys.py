@@ -335,6 +335,20 @@ async def test_a_use_is_noted_whichever_way_a_key_is_shown(shows: Callable[[str]
     assert [set(one) for one in store.uses] == [{key.id}]
 
 
+async def test_a_key_that_is_refused_is_not_used() -> None:
+    store = HeldStore()
+    uses, key = KeyUses(store, now), store.make()
+    keys = KnownKeys(store, uses, PEPPERS, issuer="shop", environment="live", fresh=10.0, wall=now)
+    await shown(keys, key)
+    store.revoke(key)
+    await asyncio.sleep(6)
+    assert await shown(keys, key) == ACME  # and it is asked for again
+    await asyncio.sleep(1)
+    assert await is_refused(keys, key, "it is revoked")
+    await uses.close()
+    assert store.uses == [{key.id: 6}]
+
+
 async def test_a_token_that_is_no_key_is_left_to_other_proofs() -> None:
     store = HeldStore()
     async with proof(store) as keys:
