@@ -88,7 +88,7 @@ class _Source:
         self._url, self._transport = url, transport
         self._keys: KeySet = KeySet([])
         self._since = self._asked_at = float("-inf")
-        self._is_gone = False
+        self._is_gone = True  # until it has answered once
         self._one_at_a_time = asyncio.Lock()
 
     async def keys(self, kid: str, now: float) -> KeySet:
