@@ -209,6 +209,20 @@ async def test_a_storm_of_strangers_is_a_few_questions_and_costs_no_known_key_an
     assert len(store.questions) <= 1 + 5000 / 200 + 2
 
 
+async def test_a_storm_of_strangers_on_a_slow_database_does_not_keep_a_busy_key_from_being_fresh() -> None:
+    store = HeldStore()
+    keys, key = known_keys(store), store.make()
+    await shown(keys, key)
+    store.takes = 1.0  # for 200 of them, and there are 500 a second
+    storm = []
+    for _ in range(300):
+        storm += [asyncio.create_task(keys.asked(new_key("live"))) for _ in range(50)]
+        await asyncio.sleep(0.1)
+        assert keys.principal(key.text) == ACME
+    found = await asyncio.gather(*storm, return_exceptions=True)
+    assert {type(one) for one in found} == {KeyRefused, IdentityUnavailable}
+
+
 async def test_what_is_remembered_of_strangers_is_bounded() -> None:
     store = HeldStore()
     keys, first = known_keys(store, fresh=300.0), new_key("live")
