@@ -50,9 +50,14 @@ class Refusals:
         self._noted: dict[str, int] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
 
-    def note(self, why: str, *, key_id: str | None = None, owner: str | None = None) -> None:
-        """Somebody showed it in the current request. Without an id nothing was shown that has one."""
-        reason = why if why in self._noted or len(self._noted) < _REASONS else _OTHERS
+    def note(self, why: str, *, reason: str | None = None, key_id: str | None = None, owner: str | None = None) -> None:
+        """Somebody showed it in the current request. Without an id nothing was shown that has one.
+
+        Lines are counted by ``reason``, which is to be given where ``why`` has a word of whoever is refused in it: who
+        makes up words must not hide the others.
+        """
+        reason = reason or why
+        reason = reason if reason in self._noted or len(self._noted) < _REASONS else _OTHERS
         number = self._noted[reason] = self._noted.get(reason, 0) + 1
         if number == 1:
             # not in the context of this request, because what was left out is of others

@@ -1,6 +1,7 @@
 """What is known of keys holds as long as it is fresh, whatever becomes of the database."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -243,6 +244,20 @@ async def test_nonsense_and_keys_of_elsewhere_are_never_asked_for() -> None:
             with pytest.raises(Unauthenticated):
                 await keys.principal(Presented(api_key=text))
     assert store.questions == []
+
+
+async def test_environments_that_are_made_up_hide_no_other_refusal(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bff.audit")
+    store = HeldStore()
+    async with proof(store) as keys:
+        key = store.make()
+        store.revoke(key)
+        for shows in (*(new_key(f"e{number}") for number in range(100)), key):
+            with pytest.raises(Unauthenticated):
+                await keys.principal(Presented(api_key=shows.text))
+    said = [record.getMessage() for record in caplog.records if record.name == "bff.audit"]
+    assert said[0] == "key refused: it is for e0, and here is live"
+    assert said[10:] == ["key refused: it is revoked", "key refused 90 more times: it is for another environment"]
 
 
 # leaving
