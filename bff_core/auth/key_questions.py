@@ -38,12 +38,13 @@ class Questions:
         self._last_answer_at: str | None = None
         self._rests_until = 0.0
 
-    async def answered(self, key_id: str, within: float) -> None:
-        """Wait until the question about this id was answered, or has failed, or so many seconds.
+    async def answered(self, key_id: str, within: float, *, is_known: bool) -> None:
+        """Wait until the question about this id was answered, or has failed, or so many seconds. Where there is such a
+        key, that is asked before what may be made up.
 
         Raises ``IdentityUnavailable`` where it is not worth asking just now.
         """
-        answer = self._about(key_id)
+        answer = self._about(key_id, is_known=is_known)
         if answer is None:
             raise IdentityUnavailable(f"keys: {self._failure or 'too many are asked for'}")
         await asyncio.wait([answer], timeout=within)  # which leaves the answer to the others
@@ -77,7 +78,7 @@ class Questions:
             await asyncio.wait([self._work])
         self._end(list(self._answers))
 
-    def _about(self, key_id: str, *, is_known: bool = False) -> asyncio.Future[None] | None:
+    def _about(self, key_id: str, *, is_known: bool) -> asyncio.Future[None] | None:
         answer = self._answers.get(key_id)
         if answer is not None:
             return answer

@@ -88,7 +88,8 @@ class KnownKeys:
         """
         if not self._is_fresh(key.id):
             now = asyncio.get_running_loop().time()
-            await self._questions.answered(key.id, min(_WITHIN, max(current().until - now, 0.0)))
+            within = min(_WITHIN, max(current().until - now, 0.0))
+            await self._questions.answered(key.id, within, is_known=key.id in self._known)
         if not self._is_fresh(key.id):
             raise IdentityUnavailable(f"keys: {self._questions.why()}")
         return self._judged(key)

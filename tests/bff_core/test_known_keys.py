@@ -224,6 +224,18 @@ async def test_a_storm_of_strangers_on_a_slow_database_does_not_keep_a_busy_key_
     assert {type(one) for one in found} == {KeyRefused, IdentityUnavailable}
 
 
+async def test_a_key_that_was_shown_before_does_not_stand_in_line_with_strangers() -> None:
+    store = HeldStore()
+    keys, key = known_keys(store), store.make()
+    await shown(keys, key)
+    store.takes = 0.5
+    await asyncio.sleep(11)  # until it is not fresh any more
+    storm = [asyncio.create_task(keys.asked(new_key("live"))) for _ in range(6000)]
+    await asyncio.sleep(0.1)
+    assert await shown(keys, key) == ACME
+    await asyncio.gather(*storm, return_exceptions=True)
+
+
 async def test_what_is_remembered_of_strangers_is_bounded() -> None:
     store = HeldStore()
     keys, first = known_keys(store, fresh=300.0), new_key("live")
