@@ -260,6 +260,8 @@ class Redis:
             except Refused:
                 return  # which is an answer
             except Unanswered as failure:
+                if self._failure is None:
+                    return  # somebody was answered meanwhile, over another connection
                 self._failure = self._last_failure = str(failure)
                 # at random, because every gateway has lost it in the same moment
                 await asyncio.sleep(random.uniform(_REST / 2, _REST))  # noqa: S311  no secret

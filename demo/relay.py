@@ -87,25 +87,36 @@ class _Source:
     def __init__(self, url: str, transport: httpx.AsyncBaseTransport | None) -> None:
         self._url, self._transport = url, transport
         self._keys: KeySet = KeySet([])
-        self._since = float("-inf")
+        self._since = self._asked_at = float("-inf")
+        self._is_gone = True  # until it has answered once
         self._one_at_a_time = asyncio.Lock()
 
     async def keys(self, kid: str, now: float) -> KeySet:
-        """Those published, which should have this one among them."""
-        async with self._one_at_a_time:
-            known = any(key.kid == kid for key in self._keys.keys)
-            if now - self._since > (FRESH if known else APART):
-                await self._fetch(now, known=known)
+        """Those published, which should have this one among them. Nobody waits whose key is among them already, but for
+        one who finds them old.
+        """
+        if not self._knows(kid) or (now - self._since > FRESH and not self._one_at_a_time.locked()):
+            async with self._one_at_a_time:
+                await self._freshen(kid, now)
         return self._keys
 
-    async def _fetch(self, now: float, *, known: bool) -> None:
+    async def _freshen(self, kid: str, now: float) -> None:
+        if now - self._since > (FRESH if self._knows(kid) else APART) and now - self._asked_at > APART:
+            self._asked_at = now
+            await self._fetch(now)
+        if self._is_gone and not self._knows(kid):
+            raise StoreError(503, "keys_unavailable", "the keys of the gateway cannot be had")
+
+    async def _fetch(self, now: float) -> None:
         try:
             async with httpx.AsyncClient(transport=self._transport, trust_env=False, timeout=PATIENCE) as http:
                 reply = (await http.get(self._url)).raise_for_status()
-            self._keys, self._since = KeySet.import_key_set(reply.json()), now
-        except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError, TypeError) as error:
-            if not known:
-                raise StoreError(503, "keys_unavailable", "the keys of the gateway cannot be had") from error
+            self._keys, self._since, self._is_gone = KeySet.import_key_set(reply.json()), now, False
+        except (httpx.HTTPError, OSError, JoseError, ValueError, KeyError, TypeError):
+            self._is_gone = True
+
+    def _knows(self, kid: str) -> bool:
+        return any(key.kid == kid for key in self._keys.keys)
 
 
 async def only_own(customer_id: str, request: Request) -> None:
@@ -120,7 +131,7 @@ def _unverified(token: str) -> tuple[str, str]:
         found = jws.extract_compact(token.encode())
         claims: Any = json.loads(found.payload)
         return str(found.headers()["kid"]), str(claims["iss"])
-    except (JoseError, ValueError, KeyError, TypeError) as error:
+    except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unauthenticated("the token is none of a gateway") from error
 
 

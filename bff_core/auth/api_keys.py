@@ -70,10 +70,12 @@ class ApiKeys:
         try:
             key = read_key(text)
             if key.environment != self._environment:
-                raise KeyRefused(f"it is for {key.environment}, and here is {self._environment}", key.id)
+                why = f"it is for {key.environment}, and here is {self._environment}"
+                raise KeyRefused(why, key.id, reason="it is for another environment")
             return await self._known.asked(key)
         except KeyRefused as refusal:
-            self._refusals.note(str(refusal), key_id=refusal.key_id, owner=refusal.owner)
+            why, reason = str(refusal), refusal.reason
+            self._refusals.note(why, reason=reason, key_id=refusal.key_id, owner=refusal.owner)
             raise Unauthenticated(self._refusal, detail=f"key refused: {refusal}") from None
 
     def facts(self) -> Mapping[str, Any]:

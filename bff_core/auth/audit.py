@@ -4,6 +4,7 @@ holds a key, a token, or the id of a session.
 
 import asyncio
 import logging
+from contextvars import Context
 from typing import TYPE_CHECKING, Final
 
 from bff_core.context import current
@@ -49,12 +50,18 @@ class Refusals:
         self._noted: dict[str, int] = {}
         self._ends: dict[str, asyncio.TimerHandle] = {}
 
-    def note(self, why: str, *, key_id: str | None = None, owner: str | None = None) -> None:
-        """Somebody showed it in the current request. Without an id nothing was shown that has one."""
-        reason = why if why in self._noted or len(self._noted) < _REASONS else _OTHERS
+    def note(self, why: str, *, reason: str | None = None, key_id: str | None = None, owner: str | None = None) -> None:
+        """Somebody showed it in the current request. Without an id nothing was shown that has one.
+
+        Lines are counted by ``reason``, which is to be given where ``why`` has a word of whoever is refused in it: who
+        makes up words must not hide the others.
+        """
+        reason = reason or why
+        reason = reason if reason in self._noted or len(self._noted) < _REASONS else _OTHERS
         number = self._noted[reason] = self._noted.get(reason, 0) + 1
         if number == 1:
-            self._ends[reason] = asyncio.get_running_loop().call_later(_WHILE, self._end, reason)
+            # not in the context of this request, because what was left out is of others
+            self._ends[reason] = asyncio.get_running_loop().call_later(_WHILE, self._end, reason, context=Context())
         if number <= _LINES:
             _write(f"{self._what} refused: {why}", event="refused", key_id=key_id, owner=owner, why=why)
 

@@ -112,7 +112,8 @@ class Bearer:
             proven, longest = await self._verified(token), _VERIFIED
         else:
             proven, longest = await self._introspected(token, digest), _INTROSPECTED
-        self._known.keep(digest, proven.principal, min(proven.expires, self._clock() + longest))
+        now = self._clock()
+        self._known.keep(digest, proven.principal, now, min(proven.expires, now + longest))
         return proven.principal
 
     async def _verified(self, token: str) -> Proven:

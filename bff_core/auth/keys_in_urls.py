@@ -22,7 +22,8 @@ def refuse_keys_in_url(scope: Scope, refusals: Refusals) -> None:
     query: bytes = scope["query_string"]
     small = query.lower()
     if small and any(hint in small for hint in _HINTS):
-        for name, value in parse_qsl(query.decode("latin-1")):
+        for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+            _refuse_key(name, refusals)  # for `?bff_...` is a name without a value
             _refuse_key(value, refusals)
             if name.lower() in _NAMES:
                 _refuse(None, refusals)

@@ -88,7 +88,8 @@ class KnownKeys:
         """
         if not self._is_fresh(key.id):
             now = asyncio.get_running_loop().time()
-            await self._questions.answered(key.id, min(_WITHIN, max(current().until - now, 0.0)))
+            within = min(_WITHIN, max(current().until - now, 0.0))
+            await self._questions.answered(key.id, within, is_known=key.id in self._known)
         if not self._is_fresh(key.id):
             raise IdentityUnavailable(f"keys: {self._questions.why()}")
         return self._judged(key)
@@ -153,13 +154,17 @@ class KnownKeys:
         if principal is not None and kept.expires_at is not None:
             until = min(until, asyncio.get_running_loop().time() + kept.expires_at - now)
         known = _Known(kept, principal, asked + self._fresh / 2, until)
-        if before is not None and (before.kept.pepper, before.kept.hash) == (kept.pepper, kept.hash):
+        # not where it is refused from now on, or that would be a use of it
+        if before is not None and before.proven is not None and principal is not None and _is_same(before.kept, kept):
             known.proven = before.proven
-            if known.proven is not None:
-                self._proven[known.proven] = known
+            self._proven[before.proven] = known
         self._known[kept.id] = known
         if len(self._known) > _MOST:
             self._forget(next(iter(self._known)))
+
+
+def _is_same(one: KeptKey, other: KeptKey) -> bool:
+    return (one.pepper, one.hash) == (other.pepper, other.hash)
 
 
 def _put(kept: dict[str, _T], key_id: str, what: _T) -> None:

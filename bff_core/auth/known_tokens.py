@@ -14,24 +14,25 @@ class KnownTokens:
 
     def __init__(self, most: int = _MOST) -> None:
         self._most = most
-        self._kept: dict[bytes, tuple[Principal, float]] = {}
+        self._kept: dict[bytes, tuple[Principal, float, float]] = {}
 
     def principal(self, digest: bytes, now: float) -> Principal | None:
         """Who it was, where that still holds."""
         found = self._kept.get(digest)
         if found is None:
             return None
-        if found[1] <= now:
+        principal, since, until = found
+        if not since <= now < until:  # before it, where a clock was set back
             del self._kept[digest]
             return None
-        return found[0]
+        return principal
 
-    def keep(self, digest: bytes, principal: Principal, until: float) -> None:
-        """It holds until then."""
+    def keep(self, digest: bytes, principal: Principal, since: float, until: float) -> None:
+        """It holds from now on, ``since``, until then."""
         self._kept.pop(digest, None)  # so that it is the newest
         if len(self._kept) >= self._most:
             del self._kept[next(iter(self._kept))]
-        self._kept[digest] = (principal, until)
+        self._kept[digest] = (principal, since, until)
 
     def clear(self) -> None:
         """Nothing holds any more."""

@@ -20,6 +20,7 @@ from bff_core.redis import Redis, RedisUnavailable, Script, Word
 
 __all__ = ["RedisSessions"]
 
+# `none` deletes what is not there, because a replica refuses that, and may not have heard yet of what is there
 _TOGETHER: Final = """
 local function groups(session)
     local found = {}
@@ -40,6 +41,10 @@ local function stay(session, name, ttl)
         redis.call('ZADD', group, string.format('%.0f', now() + ttl), name)
         if redis.call('PTTL', group) < tonumber(ttl) then redis.call('PEXPIRE', group, ttl) end
     end
+end
+
+local function none(session)
+    return redis.call('DEL', session)
 end
 
 local function leave(session, name)
@@ -70,7 +75,7 @@ _GET: Final = Script(
     _TOGETHER
     + """
 local sealed = redis.call('HGET', KEYS[1], 'sealed')
-if sealed then stay(KEYS[1], ARGV[1], ARGV[2]) end
+if sealed then stay(KEYS[1], ARGV[1], ARGV[2]) else none(KEYS[1]) end
 return sealed
 """
 )
@@ -78,7 +83,7 @@ return sealed
 _REPLACE: Final = Script(
     _TOGETHER
     + """
-if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('EXISTS', KEYS[1]) == 0 then return none(KEYS[1]) end
 redis.call('HSET', KEYS[1], 'sealed', ARGV[3])
 stay(KEYS[1], ARGV[1], ARGV[2])
 return 1

@@ -167,6 +167,10 @@ KEY = new_key("live")
         "/open/x?%61pi%5Fkey={key}",
         "/open/x?q={escaped}",
         "/open/x?q=my+key+is+{cut}",
+        "/open/x?{key}",
+        "/open/x?q=1&{escaped}",
+        "/open/x?{key}=1",
+        "/open/x?key%5B{key}%5D=1",
         "/open/{key}",
         "/open/{escaped}",
         "/nowhere/{key}/more",
@@ -188,7 +192,9 @@ async def test_a_key_in_the_url_is_refused_and_never_logged(
     assert secret[:8] not in reply.text
 
 
-@pytest.mark.parametrize("query", ["access_token=x", "api_key=x", "ApiKey=x", "q=1&ACCESS%5Ftoken=eyJ0.e30.x"])
+@pytest.mark.parametrize(
+    "query", ["access_token=x", "api_key=x", "ApiKey=x", "q=1&ACCESS%5Ftoken=eyJ0.e30.x", "apikey", "api-key="]
+)
 async def test_a_parameter_that_is_named_like_a_key_is_refused(database: str, query: str) -> None:
     async with gateway(database) as client:
         assert (await client.get(f"/open/x?{query}")).status_code == 400

@@ -74,6 +74,18 @@ async def test_who_ends_says_what_was_left_out_so_far(audit: pytest.LogCaptureFi
     assert len(said(audit)) == 11
 
 
+async def test_how_many_were_left_out_is_said_of_no_request(audit: pytest.LogCaptureFixture) -> None:
+    app = made(TokenIssuer())
+    async with app.router.lifespan_context(app), browser(app) as client:
+        for _ in range(12):
+            await client.get("/who", headers={"authorization": "Bearer nonsense"})
+        await asyncio.sleep(11)
+    *ten, many = audit.records
+    assert all(one.request_id for one in ten)
+    assert many.times == 2
+    assert not hasattr(many, "request_id")
+
+
 async def test_a_token_that_is_refused_is_a_line_with_the_reason_and_without_the_token(
     audit: pytest.LogCaptureFixture,
 ) -> None:

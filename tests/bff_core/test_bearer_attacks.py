@@ -417,10 +417,20 @@ async def test_what_is_known_is_known_until_the_token_expires_and_five_minutes_a
     assert await proof.principal(bearing(long)) == ALICE
 
 
+async def test_nobody_is_known_for_longer_because_a_clock_was_set_back() -> None:
+    now = NOW
+    proof, borne = bearer(clock=lambda: now), bearing(token(RSA))
+    await proof.principal(borne)
+    now = NOW - 1
+    assert proof.known(borne) is None
+    await proof.principal(borne)
+    assert proof.known(borne) == ALICE
+
+
 def test_of_the_known_the_oldest_go_first_and_who_comes_again_is_the_newest() -> None:
     known = KnownTokens(most=3)
     for name in (b"a", b"b", b"c", b"a", b"d"):
-        known.keep(name, ALICE, 10.0)
+        known.keep(name, ALICE, 0.0, 10.0)
     assert [known.principal(name, 0.0) for name in (b"a", b"b", b"c", b"d")] == [ALICE, None, ALICE, ALICE]
     assert known.principal(b"a", 10.0) is None
     assert len(known) == 2
@@ -431,7 +441,7 @@ def test_of_the_known_the_oldest_go_first_and_who_comes_again_is_the_newest() ->
 async def test_no_more_than_ten_thousand_are_known() -> None:
     known = KnownTokens()
     for number in range(10_001):
-        known.keep(number.to_bytes(4), ALICE, 10.0)
+        known.keep(number.to_bytes(4), ALICE, 0.0, 10.0)
     assert len(known) == 10_000
 
 

@@ -1,6 +1,7 @@
 """What is known of keys holds as long as it is fresh, whatever becomes of the database."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -209,6 +210,32 @@ async def test_a_storm_of_strangers_is_a_few_questions_and_costs_no_known_key_an
     assert len(store.questions) <= 1 + 5000 / 200 + 2
 
 
+async def test_a_storm_of_strangers_on_a_slow_database_does_not_keep_a_busy_key_from_being_fresh() -> None:
+    store = HeldStore()
+    keys, key = known_keys(store), store.make()
+    await shown(keys, key)
+    store.takes = 1.0  # for 200 of them, and there are 500 a second
+    storm = []
+    for _ in range(300):
+        storm += [asyncio.create_task(keys.asked(new_key("live"))) for _ in range(50)]
+        await asyncio.sleep(0.1)
+        assert keys.principal(key.text) == ACME
+    found = await asyncio.gather(*storm, return_exceptions=True)
+    assert {type(one) for one in found} == {KeyRefused, IdentityUnavailable}
+
+
+async def test_a_key_that_was_shown_before_does_not_stand_in_line_with_strangers() -> None:
+    store = HeldStore()
+    keys, key = known_keys(store), store.make()
+    await shown(keys, key)
+    store.takes = 0.5
+    await asyncio.sleep(11)  # until it is not fresh any more
+    storm = [asyncio.create_task(keys.asked(new_key("live"))) for _ in range(6000)]
+    await asyncio.sleep(0.1)
+    assert await shown(keys, key) == ACME
+    await asyncio.gather(*storm, return_exceptions=True)
+
+
 async def test_what_is_remembered_of_strangers_is_bounded() -> None:
     store = HeldStore()
     keys, first = known_keys(store, fresh=300.0), new_key("live")
@@ -229,6 +256,20 @@ async def test_nonsense_and_keys_of_elsewhere_are_never_asked_for() -> None:
             with pytest.raises(Unauthenticated):
                 await keys.principal(Presented(api_key=text))
     assert store.questions == []
+
+
+async def test_environments_that_are_made_up_hide_no_other_refusal(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "bff.audit")
+    store = HeldStore()
+    async with proof(store) as keys:
+        key = store.make()
+        store.revoke(key)
+        for shows in (*(new_key(f"e{number}") for number in range(100)), key):
+            with pytest.raises(Unauthenticated):
+                await keys.principal(Presented(api_key=shows.text))
+    said = [record.getMessage() for record in caplog.records if record.name == "bff.audit"]
+    assert said[0] == "key refused: it is for e0, and here is live"
+    assert said[10:] == ["key refused: it is revoked", "key refused 90 more times: it is for another environment"]
 
 
 # leaving
@@ -333,6 +374,20 @@ async def test_a_use_is_noted_whichever_way_a_key_is_shown(shows: Callable[[str]
         assert (await keys.principal(shows(key.text))) == ACME
         assert keys.known(shows(key.text)) == ACME
     assert [set(one) for one in store.uses] == [{key.id}]
+
+
+async def test_a_key_that_is_refused_is_not_used() -> None:
+    store = HeldStore()
+    uses, key = KeyUses(store, now), store.make()
+    keys = KnownKeys(store, uses, PEPPERS, issuer="shop", environment="live", fresh=10.0, wall=now)
+    await shown(keys, key)
+    store.revoke(key)
+    await asyncio.sleep(6)
+    assert await shown(keys, key) == ACME  # and it is asked for again
+    await asyncio.sleep(1)
+    assert await is_refused(keys, key, "it is revoked")
+    await uses.close()
+    assert store.uses == [{key.id: 6}]
 
 
 async def test_a_token_that_is_no_key_is_left_to_other_proofs() -> None:

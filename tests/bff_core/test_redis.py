@@ -411,6 +411,38 @@ async def test_a_connection_that_breaks_while_others_are_answered_says_nothing_o
     assert lines(caplog) == []
 
 
+async def test_an_errand_that_hangs_while_others_are_answered_refuses_nobody() -> None:
+    broken, gate = asyncio.Event(), asyncio.Event()
+
+    async def answer(connection: int, words: list[bytes]) -> bytes | None:
+        if words[0] == b"INCR":
+            await broken.wait()
+            return None
+        if connection == 3:  # that of the errand
+            await asyncio.Event().wait()
+        await gate.wait()
+        return b"+OK\r\n"
+
+    async with ScriptedRedis(answer) as server, opened(server.url) as redis:
+        breaks = asyncio.create_task(seconds_until_refused(redis.command("INCR", "key")))
+        while len(server.commands) < 1:
+            await asyncio.sleep(0.001)
+        lasts = asyncio.create_task(redis.command("GET", "key"))
+        while len(server.commands) < 2:
+            await asyncio.sleep(0.001)
+        broken.set()
+        await breaks
+        while len(server.commands) < 3:
+            await asyncio.sleep(0.001)
+        assert redis.facts()["state"] == "down"
+        gate.set()
+        assert await lasts == b"OK"
+        await asyncio.sleep(0.5)  # in which the errand is not answered
+        assert redis.facts()["state"] == "up"
+        assert await redis.command("GET", "key") == b"OK"
+        assert server.commands == [b"INCR", b"GET", b"PING", b"GET"]
+
+
 async def test_what_nobody_asked_for_is_never_an_answer() -> None:
     said = answers(b"+first\r\n+of another\r\n", b"+second\r\n")
     async with ScriptedRedis(said) as server, opened(server.url) as redis:

@@ -280,6 +280,31 @@ async def test_a_redis_that_is_full_keeps_nothing_new_and_what_it_has_is_whole(r
         assert await store.once("state", LONG)
 
 
+async def test_a_replica_does_not_say_that_there_is_no_session(redis_server: RedisServer) -> None:
+    async with opened(redis_server) as store:
+        with replica(redis_server):  # which may not have heard of it yet
+            for work in (
+                store.get("ada", LONG),
+                store.replace(Kept("ada", b"2"), LONG),
+                store.take("ada"),
+                store.take_group("sub:ada"),
+                store.once("state", LONG),
+                store.lock("ada", LONG),
+            ):
+                with pytest.raises(IdentityUnavailable, match="READONLY"):
+                    await work
+        assert await store.get("ada", LONG) is None
+
+
+@contextmanager
+def replica(server: RedisServer) -> Iterator[None]:
+    server.say("REPLICAOF", "127.0.0.1", "1")
+    try:
+        yield
+    finally:
+        server.say("REPLICAOF", "NO", "ONE")
+
+
 @contextmanager
 def setting(server: RedisServer, name: str, value: str) -> Iterator[None]:
     server.say("CONFIG", "SET", name, value)

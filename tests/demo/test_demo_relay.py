@@ -1,5 +1,6 @@
 """Whom the orders service believes about who asks."""
 
+import asyncio
 import base64
 import json
 import shlex
@@ -30,6 +31,8 @@ class Gateway:
 
     def __init__(self) -> None:
         self.up, self.asked = True, 0
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
         self.rotate()
 
     def rotate(self) -> None:
@@ -37,6 +40,7 @@ class Gateway:
 
     async def __call__(self, scope, receive, send) -> None:
         self.asked += 1
+        await self.goes_on.wait()
         if not self.up:
             raise ConnectionResetError
         reply = httpx.Response(200, json={"keys": [self.key.as_dict(private=False)]})
@@ -158,6 +162,7 @@ async def test_only_its_own_keys_and_its_own_algorithm_sign(orders):
 
 async def test_without_a_token_or_with_two_it_answers_nobody(orders):
     token = orders.signed()
+    b64 = [base64.urlsafe_b64encode(part).decode().rstrip("=") for part in (b'{"alg":"ES256","kid":"a"}', b"[" * 5000)]
     shown = [
         [],
         [("authorization", token)],
@@ -165,6 +170,7 @@ async def test_without_a_token_or_with_two_it_answers_nobody(orders):
         [("authorization", "Bearer ")],
         [("authorization", "Bearer nonsense")],
         [("authorization", "Bearer a.b.c")],
+        [("authorization", f"Bearer {b64[0]}.{b64[1]}.{b64[0]}")],
         [("authorization", "Bearer \u00e9".encode("latin-1"))],
         [("authorization", f"Bearer {token}"), ("authorization", f"Bearer {token}")],
     ]
@@ -204,10 +210,40 @@ async def test_a_gateway_that_is_gone_is_still_believed_by_the_keys_it_had(order
     reply = await orders.asked(orders.signed())
     assert (reply.status_code, reply.json()["error"]) == (503, "keys_unavailable")
     orders.gateway.up = True
+    orders.now += 2
     assert (await orders.asked(orders.signed())).status_code == 200
     orders.gateway.up = False
     orders.now += 301
     assert (await orders.asked(orders.signed())).status_code == 200
+
+
+async def test_a_gateway_that_is_gone_is_asked_once_a_second_however_many_come(orders):
+    orders.gateway.up = False
+    assert [(await orders.asked(orders.signed())).status_code for _ in range(3)] == [503] * 3
+    assert orders.gateway.asked == 1
+    orders.gateway.up = True
+    orders.now += 2
+    await orders.asked(orders.signed())
+    orders.gateway.up = False
+    orders.now += 301
+    for _ in range(3):
+        assert (await orders.asked(orders.signed())).status_code == 200
+    assert orders.gateway.asked == 3
+
+
+@pytest.mark.parametrize("later", [2, 301])
+async def test_nobody_who_is_known_waits_for_a_gateway_that_hangs(orders, later):
+    token = orders.signed(exp=int(orders.now) + 400)
+    await orders.asked(token)
+    orders.now += later
+    orders.gateway.goes_on.clear()
+    stranger = asyncio.create_task(orders.asked(orders.signed(kid="unknown")))
+    while orders.gateway.asked < 2:
+        await asyncio.sleep(0)
+    async with asyncio.timeout(1):
+        assert (await orders.asked(token)).status_code == 200
+    orders.gateway.goes_on.set()
+    assert await refused(await stranger)
 
 
 async def test_a_url_alone_stands_for_the_issuer_at_that_address(store):
