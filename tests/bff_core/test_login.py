@@ -1,5 +1,6 @@
 """Logging in: what a browser is sent with, what it comes back with, and everything that somebody else may try."""
 
+import asyncio
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -310,6 +311,23 @@ async def test_a_code_is_sent_once_whatever_becomes_of_it(gateway):
     gateway.internet.hosts["127.0.0.1"] = down_for_tokens
     assert (await browser.come_back(location)).status_code in {502, 503}
     assert gateway.asked("/token") == 1
+
+
+async def test_what_is_granted_when_its_browser_can_wait_no_longer_is_revoked(gateway):
+    browser = gateway.browser()
+    location = await browser.allow(await browser.begin())
+    provider = gateway.internet.hosts["127.0.0.1"]
+
+    async def slow_with_keys(scope, receive, send):
+        if scope["path"] == "/jwks":
+            await asyncio.sleep(2)
+        await provider(scope, receive, send)
+
+    gateway.internet.hosts["127.0.0.1"] = slow_with_keys
+    assert (await browser.come_back(location)).status_code == 503
+    await asyncio.sleep(10)
+    (given,) = gateway.given
+    assert (await gateway.identity.refresh(given["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 def changed(location: str, **parameters: str | None) -> str:
