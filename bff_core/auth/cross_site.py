@@ -9,7 +9,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.auth.audit import Refusals
-from bff_core.auth.cookies import shown
+from bff_core.auth.cookies import cookies_of, shown
 from bff_core.auth.forms import FORM, body_of, field_of
 from bff_core.auth.sealed import Bound
 from bff_core.errors import CrossSite
@@ -60,7 +60,7 @@ class CrossSiteRequests:
         if _media_type(scope) != FORM:
             raise self._refused("a request that is no form needs X-CSRF: 1")
         body = await body_of(receive)
-        session = shown(_cookies(scope), self._cookie)
+        session = shown(cookies_of(scope), self._cookie)
         if session is not None and not self._tokens.proves(session, field_of(body, FORM_FIELD)):
             raise self._refused("the form has not the token of its session")
         return _replayed(body, receive)
@@ -91,11 +91,6 @@ def is_ours(scope: Scope) -> bool:
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for found, value in scope["headers"] if found == name]
-
-
-def _cookies(scope: Scope) -> str | None:
-    found = _values(scope, b"cookie")
-    return b"; ".join(found).decode("latin-1") if found else None
 
 
 def _without_cookies(scope: Scope) -> Scope:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
 from bff_core.auth.audit import Refusals
-from bff_core.auth.cookies import CookieNames, removed, set_cookie, shown
+from bff_core.auth.cookies import CookieNames, cookies_of, removed, set_cookie, shown
 from bff_core.auth.cross_site import is_ours
 from bff_core.auth.forms import body_of, field_of
 from bff_core.auth.jwt import TokenRefused
@@ -56,7 +56,7 @@ def session_routes(
         back_to = return_path(return_to)
         if request.headers.get("host", "").lower() != our_host:  # whose cookie would not come back
             return _redirect(f"{settings.origin}/login?{urlencode({'return_to': back_to})}")
-        underway = await login.begin(back_to, shown(request.headers.get("cookie"), names.session))
+        underway = await login.begin(back_to, shown(cookies_of(request.scope), names.session))
         cookie = set_cookie(
             names.login, underway.cookie, secure=names.secure, same_site="Lax", seconds=int(settings.login)
         )
@@ -70,7 +70,7 @@ def session_routes(
         iss: Annotated[str | None, Query(max_length=4000)] = None,
         error: Annotated[str | None, Query(max_length=4000)] = None,
     ) -> Response:
-        cookie = shown(request.headers.get("cookie"), names.login)
+        cookie = shown(cookies_of(request.scope), names.login)
         back_to, begun = await login.finish(cookie, Answered(code, state, iss, error))
         over = removed(names.login, secure=names.secure, same_site="Lax")
         if begun is None:
@@ -80,18 +80,17 @@ def session_routes(
 
     @router.post("/logout")
     async def logout(request: Request) -> Response:
-        ours = browser_session()
-        _sure()
-        ended = None if ours is None else await sessions.end(ours.id, "logged out")
-        return await _logged_out(request, ended)
+        # by its cookie, because who wants to leave can, whether the provider would renew the session or not
+        ours = shown(cookies_of(request.scope), names.session)
+        return await _logged_out(request, None if ours is None else await sessions.end(ours, "logged out"))
 
     @router.post("/logout/everywhere")
     async def logout_everywhere(request: Request) -> Response:
-        ours = browser_session()
-        _sure()
-        if ours is not None:
-            await sessions.end_all(ours.session)
-        return await _logged_out(request, None if ours is None else ours.session)
+        ours = shown(cookies_of(request.scope), names.session)
+        session = None if ours is None else await sessions.known(ours)
+        if session is not None:
+            await sessions.end_all(session)
+        return await _logged_out(request, session)
 
     @router.post(BACKCHANNEL)
     async def backchannel(request: Request) -> Response:

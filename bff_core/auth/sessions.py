@@ -33,6 +33,7 @@ _RENEWAL: Final = 15.0  # seconds after which whoever renews a session is taken 
 _LOOK_AGAIN: Final = 0.025  # seconds between two looks whether another process has renewed it
 _TRIES: Final = 20
 _FINISHING: Final = 5.0  # seconds
+_SHARE: Final = 0.5  # of what is left to a request, because most pages can do without knowing whose they are
 _TAKEN: Final = "invalid_grant"
 
 
@@ -143,8 +144,13 @@ class Sessions:
         if name is None or (session := await self._read(name)) is None:
             return None
         if session.stale(self._clock()):
-            return await self._together.result(name, partial(self._renewed, name))
+            return await self._together.result(name, partial(self._renewed, name), share=_SHARE)
         return session
+
+    async def known(self, session_id: str) -> Session | None:
+        """The session of that id as it is, for who wants to end it: the provider is not asked."""
+        name = name_of(session_id)
+        return None if name is None else await self._read(name)
 
     async def end(self, session_id: str, why: str) -> Session | None:
         """It is over, and what the provider has given for it is worth nothing any more."""

@@ -203,6 +203,20 @@ async def test_what_was_brought_once_is_not_taken_again(gateway):
     assert gateway.asked("/token") == 1
 
 
+async def test_cookies_in_two_lines_are_one(gateway):
+    browser = gateway.browser()
+    location = urlsplit(await browser.allow(await browser.begin()))
+    login = browser.http.cookies["login"]
+    browser.http.cookies.clear()
+
+    async def come_back(*lines):
+        shown = [*LINK.items(), *(("cookie", line) for line in lines)]
+        return (await browser.http.get(f"{location.path}?{location.query}", headers=shown)).status_code
+
+    assert await come_back(f"login={login}", "login=x") == 400
+    assert await come_back("a=b", f"login={login}") == 200
+
+
 async def test_who_does_not_want_to_log_in_goes_back_as_nobody(gateway):
     browser = gateway.browser()
     state = parse_qs(urlsplit(await browser.begin("/page")).query)["state"][0]
@@ -298,6 +312,26 @@ async def test_while_the_provider_is_down_nobody_can_log_in_and_is_told_so(gatew
     reply = await browser.http.get("/login", headers=CLICK)
     assert reply.status_code in {502, 503}
     assert not set_cookies(reply)
+
+
+async def test_a_provider_that_hangs_costs_a_page_what_is_private_and_nothing_else(gateway):
+    browser = gateway.browser()
+    await browser.log_in()
+    provider = gateway.internet.hosts["127.0.0.1"]
+
+    async def hanging(scope, receive, send):
+        await asyncio.sleep(1000)
+
+    gateway.internet.hosts["127.0.0.1"] = hanging
+    gateway.identity.now += 301
+    for target, status in (("/page", 200), ("/mine", 503)):
+        reply = await browser.get(target)
+        assert reply.status_code == status, reply.text
+    assert (await browser.get("/page")).headers["page-parts"] == "public, private;missing=unavailable"
+
+    gateway.internet.hosts["127.0.0.1"] = provider
+    await asyncio.sleep(10)
+    assert (await browser.get("/page")).json()["private"] == "private"
 
 
 async def test_a_code_is_sent_once_whatever_becomes_of_it(gateway):
