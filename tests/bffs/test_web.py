@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 
 from bff_core.testing import SimulatedInternet
 from bffs.web.app import create
+from tests.bff_core.small_gateway import Visit
 from tests.store import SERVICES, Store, as_alice, client, refuse, rewritten, settings
 
 BOOK = "/products/pojos-in-action"
@@ -102,6 +104,26 @@ async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(browse
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
     assert page.headers["x-request-id"] in page.text
     assert (document.status_code, document.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_who_could_not_be_logged_in_is_told_why_and_can_begin_again(browser: httpx.AsyncClient) -> None:
+    reply = await browser.get("/login/callback?code=x&state=y", headers=HTML)
+
+    assert (reply.status_code, reply.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "another tab" in reply.text
+    assert '<a class="button" href="/login">Log in</a>' in reply.text
+
+
+@pytest.mark.parametrize("target", ["/?query=a", "/?query=C:\\x", "/?query=ü&region=GB", "/?query=%23%22%5C"])
+async def test_the_link_to_log_in_leads_back_to_the_page_it_is_on(
+    target: str, app: FastAPI, browser: httpx.AsyncClient
+) -> None:
+    host = httpx.URL(browser.base_url).netloc
+    page = await Visit(app, target, headers=[(b"host", host), (b"accept", b"text/html")]).end()
+    (link,) = re.findall('href="(/login[^"]*)"', page.body.decode())
+    begun = await browser.get(unescape(link), headers=HTML)
+
+    assert begun.status_code != 422, begun.text
 
 
 async def test_search_finds_books_and_links_to_them(browser: httpx.AsyncClient) -> None:
