@@ -14,10 +14,13 @@ from bff_core.auth.forms import FORM, body_of, field_of
 from bff_core.auth.sealed import Bound
 from bff_core.errors import CrossSite
 
-__all__ = ["FORM_FIELD", "CrossSiteRequests", "is_ours"]
+__all__ = ["FORM_FIELD", "LOOKED_AT", "CrossSiteRequests", "is_ours"]
 
 FORM_FIELD: Final = "csrf"
 """The field of a form that holds its token."""
+
+LOOKED_AT: Final = ("X-CSRF", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Accept")
+"""By what ``is_ours`` decides, as ``Vary`` names it."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_ORIGIN: Final = b"same-origin"

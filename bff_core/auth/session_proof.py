@@ -5,6 +5,7 @@ from typing import Any
 
 from bff_core.auth.contract import Presented
 from bff_core.auth.cookies import shown
+from bff_core.auth.cross_site import LOOKED_AT
 from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Bound
 from bff_core.auth.session import Session
@@ -36,7 +37,7 @@ class SessionProof:
     """
 
     name = "session"
-    varies = ("Cookie",)
+    varies = ("Cookie", *LOOKED_AT)  # because others are answered without their cookie
     challenge = ""  # no header begins a login
 
     def __init__(

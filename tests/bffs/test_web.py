@@ -159,4 +159,7 @@ async def test_what_a_problem_looks_like_is_asked_for(
 ) -> None:
     reply = await browser.get(path, headers={"accept": accept})
 
-    assert (reply.headers["content-type"], reply.headers["vary"]) == (media_type, "accept, Cookie")
+    assert (reply.headers["content-type"], reply.headers["vary"]) == (
+        media_type,
+        "accept, Cookie, X-CSRF, Sec-Fetch-Site, Sec-Fetch-Mode",
+    )
