@@ -258,8 +258,7 @@ class Sessions:
             granted = await self._provider.refresh(session.refresh_token)
         except GrantRefused as refusal:
             if refusal.code == _TAKEN:
-                await self._end(name, "the provider does not renew it")
-                return None
+                return await self._not_renewed(name, session)
             _log.error("the provider refuses to renew sessions: %s", refusal.code)
             raise IdentityUnavailable(f"the provider refuses to renew sessions: {refusal.code}") from None
         try:
@@ -273,6 +272,13 @@ class Sessions:
             return None
         return renewed
 
+    async def _not_renewed(self, name: str, session: Session) -> Session | None:
+        now = await self._read(name)
+        if now is not None and now.refresh_token != session.refresh_token:
+            return now  # another process has taken us for gone, and has renewed it
+        await self._end(name, "the provider does not renew it")
+        return None
+
     async def _with(self, session: Session, granted: Granted) -> Session:
         """``session`` with what was granted now. It never may more than before: that takes a new login."""
         if granted.id_token is not None:
@@ -280,10 +286,11 @@ class Sessions:
             if found.subject != session.subject:
                 raise TokenRefused("sub is another than before")
         now = self._clock()
+        goes_on = granted.refresh_token is None and granted.refresh_expires_in is None
         return session.model_copy(
             update={
                 "scopes": session.scopes if granted.scopes is None else session.scopes & granted.scopes,
-                "ends": min(session.began + self._settings.absolute, self._ends(granted, session.began, now)),
+                "ends": session.ends if goes_on else self._ends(granted, session.began, now),
                 "access_token": granted.access_token,
                 "access_ends": None if granted.expires_in is None else now + granted.expires_in,
                 "refresh_token": granted.refresh_token or session.refresh_token,
