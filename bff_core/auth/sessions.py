@@ -43,6 +43,9 @@ class Begun(NamedTuple):
     id: str
     session: Session
 
+    def __repr__(self) -> str:
+        return f"Begun({self.session!r})"  # without the id, because what is represented ends up in logs
+
 
 class Sessions:
     """Those of one gateway. ``clock`` is seconds since 1970.

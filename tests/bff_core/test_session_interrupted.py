@@ -68,6 +68,15 @@ async def left_in_the_midst(work) -> None:
     await asyncio.sleep(1)
 
 
+async def test_nothing_that_stands_for_a_session_is_in_what_a_log_may_hold_of_it(desk):
+    granted = desk.provider.granted()
+    begun = await desk.sessions.begin(granted, nonce="n", instead_of=None)
+    begun.session.__dict__["id_token"] = "id-1"
+    said = repr(begun) + str(begun) + repr(begun.session) + str(begun.session)
+    assert "alice" in said
+    assert not any(secret in said for secret in (begun.id, "access-1", "refresh-1", "id-1"))
+
+
 async def test_a_logout_whose_browser_leaves_is_one_and_what_was_granted_is_revoked(desk):
     session_id = await desk.log_in()
     await left_in_the_midst(desk.sessions.end(session_id, "logged out"))
