@@ -54,6 +54,8 @@ def session_routes(
     @router.get("/login")
     async def begin(request: Request, return_to: Annotated[str, Query(max_length=4000)] = _HOME) -> Response:
         back_to = return_path(return_to)
+        if not _is_gone_to(request):
+            raise CrossSite("a login is begun by somebody who goes there, or one that is under way would be lost")
         if request.headers.get("host", "").lower() != our_host:  # whose cookie would not come back
             return _redirect(f"{settings.origin}/login?{urlencode({'return_to': back_to})}")
         underway = await login.begin(back_to, shown(cookies_of(request.scope), names.session))
@@ -129,6 +131,12 @@ def session_routes(
             return _HOME
 
     return router
+
+
+def _is_gone_to(request: Request) -> bool:
+    """Somebody goes there: no picture, no frame, no script, and no browser that looks ahead (W3C Fetch Metadata)."""
+    goes = request.headers.get("sec-fetch-dest", "document") == "document"
+    return goes and "prefetch" not in request.headers.get("sec-purpose", "")
 
 
 def _sure() -> None:

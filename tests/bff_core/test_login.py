@@ -10,6 +10,7 @@ from tests.bff_core.login_gateway import (
     CLICK,
     LINK,
     ORIGIN,
+    SCRIPT,
     SECURE,
     Browser,
     LoginGateway,
@@ -278,6 +279,7 @@ ELSEWHERE = [
     "/a\\b",
     "/ünder",
     "/a#b",
+    '/a"b',
     "/" + "a" * 2000,
 ]
 
@@ -294,6 +296,31 @@ async def test_nobody_is_sent_elsewhere_after_logging_in(place: str, gateway):
     assert reply.status_code == 422
     assert reply.json()["errors"][0]["field"] == "query.return_to"
     assert "location" not in reply.headers
+
+
+async def test_whatever_path_it_comes_from_a_browser_can_keep_what_it_must(gateway):
+    browser = gateway.browser()
+    for letter in map(chr, set(range(0x21, 0x7F)) - set(b'/"#\\')):
+        reply = await browser.http.get("/login", params={"return_to": "/" + letter * 1999}, headers=CLICK)
+        assert len(set_cookies(reply)["login"]) < 4096  # RFC 6265bis, 5.6
+
+
+NOBODY_GOES_THERE = {
+    "a picture": {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+    "a frame": {"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+    "a script": {**SCRIPT, "sec-fetch-dest": "empty"},
+    "a browser that is ahead": {**CLICK, "sec-fetch-dest": "document", "sec-purpose": "prefetch;prerender"},
+}
+
+
+@pytest.mark.parametrize("sent", NOBODY_GOES_THERE.values(), ids=NOBODY_GOES_THERE)
+async def test_a_login_that_is_under_way_is_not_lost_to(sent, gateway):
+    browser = gateway.browser()
+    location = await browser.allow(await browser.begin())
+    reply = await browser.get("/login", sent)
+
+    assert (reply.status_code, reply.json()["type"]) == (403, "/problems/cross-site-request")
+    assert (await browser.come_back(location)).status_code == 200
 
 
 async def test_a_browser_that_calls_us_by_another_name_begins_again_by_ours(gateway):
