@@ -35,12 +35,19 @@ class CrossSiteRequests:
     """
 
     def __init__(
-        self, app: ASGIApp, *, origin: str, cookie: str, tokens: Bound, elsewhere: frozenset[str] = frozenset()
+        self,
+        app: ASGIApp,
+        *,
+        origin: str,
+        cookie: str,
+        tokens: Bound,
+        refusals: Refusals,
+        elsewhere: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._origin = origin.encode("ascii")
         self._cookie, self._tokens, self._elsewhere = cookie, tokens, elsewhere
-        self._refusals = Refusals("cross-site request")
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or let the request through."""

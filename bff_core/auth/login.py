@@ -66,12 +66,13 @@ class Login:
         store: SessionStore,
         provider: Provider,
         sealed: Sealed,
+        refusals: Refusals,
         clock: Callable[[], float] = time,
     ) -> None:
         self._settings, self._sessions, self._store = settings, sessions, store
         self._provider, self._sealed, self._clock = provider, sealed, clock
         self._callback = settings.origin + CALLBACK
-        self._refusals = Refusals("login")
+        self._refusals = refusals
 
     async def begin(self, back_to: str, session_id: str | None) -> Underway:
         """For a browser that goes to ``back_to`` afterwards, and has perhaps a session already."""

@@ -1,8 +1,9 @@
 """Who a browser belongs to: the cookie of its session."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
 from bff_core.auth.cookies import shown
 from bff_core.auth.cross_site import LOOKED_AT
@@ -33,7 +34,7 @@ class BrowserSession:
 
 class SessionProof:
     """A ``Proof``. It asks the store each time, because a session that has ended anywhere has ended here. What
-    sessions stand on begins and ends with it.
+    sessions stand on begins and ends with it, and ``refusals`` that were noted around them.
     """
 
     name = "session"
@@ -41,10 +42,17 @@ class SessionProof:
     challenge = ""  # no header begins a login
 
     def __init__(
-        self, cookie: str, sessions: Sessions, tokens: Bound, *, store: SessionStore, provider: Provider
+        self,
+        cookie: str,
+        sessions: Sessions,
+        tokens: Bound,
+        *,
+        store: SessionStore,
+        provider: Provider,
+        refusals: Sequence[Refusals],
     ) -> None:
         self._cookie, self._sessions, self._tokens = cookie, sessions, tokens
-        self._store, self._provider = store, provider
+        self._store, self._provider, self._refusals = store, provider, refusals
 
     def known(self, presented: Presented) -> Principal | None:  # noqa: ARG002
         """See ``Proof``."""
@@ -70,6 +78,8 @@ class SessionProof:
 
     async def close(self) -> None:
         """See ``Proof``."""
+        for refusals in self._refusals:
+            refusals.close()
         await self._sessions.close()
         await self._provider.close()
         await self._store.close()

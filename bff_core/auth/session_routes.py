@@ -44,11 +44,15 @@ class Who(BaseModel):
 
 
 def session_routes(
-    settings: SessionSettings, names: CookieNames, sessions: Sessions, login: Login, provider: Provider
+    settings: SessionSettings,
+    names: CookieNames,
+    sessions: Sessions,
+    login: Login,
+    provider: Provider,
+    refusals: Refusals,
 ) -> APIRouter:
     """``GET /login``, its callback, ``POST /logout``, everywhere, by the provider; and ``GET /session``."""
     router = APIRouter(include_in_schema=False)
-    refusals = Refusals("logout")
     our_host = urlsplit(settings.origin).netloc
 
     @router.get("/login")

@@ -1,6 +1,7 @@
 """Logging in: what a browser is sent with, what it comes back with, and everything that somebody else may try."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -202,6 +203,23 @@ async def test_what_was_brought_once_is_not_taken_again(gateway):
     thief.http.cookies["login"] = kept
     assert (await thief.come_back(location)).status_code == 400
     assert gateway.asked("/token") == 1
+
+
+async def test_a_storm_of_what_is_refused_is_none_of_lines_and_all_of_it_is_counted_at_the_end(gateway, caplog):
+    caplog.set_level(logging.INFO, "bff.audit")
+    browser = gateway.browser()
+    async with gateway.app.router.lifespan_context(gateway.app):
+        for _ in range(50):
+            assert (await browser.http.get("/login/callback?code=a&state=b", headers=LINK)).status_code == 400
+            assert (await browser.http.post("/logout/backchannel", data={"logout_token": "x"})).status_code == 400
+            assert (await browser.http.post("/logout", headers=LINK)).status_code == 403
+    lines = [record.getMessage() for record in caplog.records if record.name == "bff.audit"]
+    assert len(lines) == 33
+    assert [line.partition(":")[0] for line in lines[30:]] == [
+        "login refused 40 more times",
+        "logout refused 40 more times",
+        "cross-site request refused 40 more times",
+    ]
 
 
 async def test_cookies_in_two_lines_are_one(gateway):
