@@ -1,5 +1,7 @@
 """What browsers ask for around their session: logging in and out, and who they are."""
 
+import asyncio
+from math import isinf
 from typing import Annotated, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -29,6 +31,7 @@ BACKCHANNEL: Final = "/logout/backchannel"
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _HOME: Final = "/"
+_SHARE: Final = 0.5  # of what is left to a logout, because the browser must hear of it
 
 
 class Who(BaseModel):
@@ -129,9 +132,11 @@ def session_routes(
 
     async def _provider_forgets(ended: Session) -> str:
         """Where a browser goes so that the provider forgets the login too; home, where that cannot be found out."""
+        left = current().until - asyncio.get_running_loop().time()
         try:
-            return await provider.end_session_url(ended.id_token, settings.origin + _HOME) or _HOME
-        except GatewayError:
+            async with asyncio.timeout(None if isinf(left) else left * _SHARE):
+                return await provider.end_session_url(ended.id_token, settings.origin + _HOME) or _HOME
+        except (GatewayError, TimeoutError):
             return _HOME
 
     return router

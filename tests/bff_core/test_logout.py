@@ -98,6 +98,23 @@ async def test_a_logout_while_the_provider_does_not_answer_is_one(path, provider
     assert await again(gateway, kept) == []
 
 
+@pytest.mark.real_time
+async def test_who_logs_out_at_a_process_that_has_not_heard_of_the_provider_yet_is_logged_out(redis_server, tmp_path):
+    before, after = (LoginGateway(tmp_path / name, store=redis_server.url) for name in ("before", "after"))
+    async with before.app.router.lifespan_context(before.app), after.app.router.lifespan_context(after.app):
+        browser, other = before.browser(), after.browser()
+        await browser.log_in()
+        csrf = (await browser.session())["csrf"]
+        after.internet.hosts["127.0.0.1"] = hanging
+        other.http.cookies["session"] = browser.http.cookies["session"]
+        async with asyncio.timeout(1.5):  # of the 2 s that it has
+            reply = await other.http.post("/logout", headers=FORM, data={"csrf": csrf})
+
+        assert (reply.status_code, goes_on_to(reply)) == (200, "/")
+        assert "Max-Age=0" in set_cookies(reply)["session"]
+        assert (await browser.get("/who")).json() == []
+
+
 async def test_logging_out_everywhere_ends_every_session_of_that_person(gateway, alice):
     phone, bob = gateway.browser(), gateway.browser()
     await phone.log_in("alice")
