@@ -101,12 +101,12 @@ class Sessions:
         """
         try:
             session = await self._logged_in(granted, nonce)
-            if instead_of is not None:
-                await self._end(instead_of, "another login in the same browser")
             session_id = new_id()
             await self._store.add(
                 self._kept(_name(session_id), session), _groups(session), self._ttl(session, session.began)
             )
+            if instead_of is not None:  # now, because a store that is full takes no other one
+                await self._end(instead_of, "another login in the same browser")
         except BaseException:
             self._revoke_later(granted.refresh_token, granted.access_token)
             raise

@@ -8,6 +8,7 @@ import pytest
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.logout_token import LogoutOrder
 from bff_core.auth.memory_sessions import MemorySessions
+from bff_core.auth.session import name_of
 from bff_core.errors import IdentityUnavailable
 from tests.bff_core.played_provider import PlayedProvider
 from tests.bff_core.test_session_renewal import Desk, later
@@ -16,11 +17,11 @@ ORDER = LogoutOrder("alice", "", "j1", 1_800_000_000.0, 1_800_000_120.0)
 
 
 class SlowSessions(MemorySessions):
-    """What is asked of it is done at once, and said a moment later; or it is down."""
+    """What is asked of it is done at once, and said a moment later; or it is down, or full."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.down = False
+        self.down = self.full = False
 
     async def take(self, name: str) -> bytes | None:
         self.check()
@@ -32,6 +33,8 @@ class SlowSessions(MemorySessions):
 
     async def add(self, *args: Any) -> None:
         self.check()
+        if self.full:
+            raise IdentityUnavailable("the store takes no more")
         await said_later(await super().add(*args))
 
     async def replace(self, *args: Any) -> bool:
@@ -143,6 +146,16 @@ async def test_what_was_granted_for_a_session_that_cannot_be_kept_is_revoked(des
         await desk.log_in()
     await asyncio.sleep(1)
     assert desk.provider.revoked == ["refresh-1"]
+
+
+async def test_a_login_that_cannot_be_kept_leaves_the_session_before_as_it_was(desk):
+    session_id = await desk.log_in()
+    desk.store.full = True
+    with pytest.raises(IdentityUnavailable):
+        await desk.sessions.begin(desk.provider.granted(), nonce="n", instead_of=name_of(session_id))
+    assert await desk.found(session_id) == "access-1"
+    await asyncio.sleep(1)
+    assert desk.provider.revoked == ["refresh-2"]
 
 
 async def test_what_was_granted_to_nobody_is_revoked(desk):
