@@ -64,11 +64,15 @@ def desk():
 
 
 async def left_in_the_midst(work) -> None:
+    await left_at_once(work)
+    await asyncio.sleep(1)
+
+
+async def left_at_once(work) -> None:
     task = asyncio.ensure_future(work)
     await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.wait({task})
-    await asyncio.sleep(1)
 
 
 async def test_nothing_that_stands_for_a_session_is_in_what_a_log_may_hold_of_it(desk):
@@ -197,18 +201,7 @@ async def test_what_is_revoked_at_the_end_of_a_process_is_revoked(desk):
 async def test_a_provider_that_hangs_keeps_no_process_from_its_end(desk):
     session_id = await desk.log_in()
     await later(desk, 301)
-    desk.provider.meanwhile = lambda: asyncio.current_task().cancel
-    desk.provider.refresh = lambda _: asyncio.sleep(HOURS)
+    desk.provider.refresh = lambda _: asyncio.sleep(10_000)
     await left_at_once(desk.found(session_id))
     async with asyncio.timeout(10):
         await desk.sessions.close()
-
-
-HOURS = 10_000.0
-
-
-async def left_at_once(work) -> None:
-    task = asyncio.ensure_future(work)
-    await asyncio.sleep(0.01)
-    task.cancel()
-    await asyncio.wait({task})
