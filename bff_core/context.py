@@ -59,6 +59,7 @@ class RequestContext:
             min(self.until, until),
             principal=self.principal,
             challenges=self.challenges,
+            session=self.session,
             unsure=self.unsure,
             trace=self.trace,
             told=self.told,

@@ -16,12 +16,16 @@ __all__ = ["SessionSettings"]
 _KEY: Final = 32  # bytes of AES-256
 _SCOPE: Final = r"^[\x21\x23-\x5b\x5d-\x7e]+$"  # RFC 6749, 3.3
 _PATIENCE: Final = "2s"
+_USUAL: Final = {"https": 443, "http": 80}
 
 
 def _origin(value: str) -> str:
     url = urlsplit(trustworthy_url(value))
-    if url.path or url.query or url.hostname is None:
+    if url.path or "?" in value or url.hostname is None:
         raise ValueError('holds more than scheme, host and port; write it like "https://www.shop.example"')
+    if url.netloc.endswith(":") or url.port == _USUAL[url.scheme]:
+        # or Origin and Host, which browsers write without it, would never be ours
+        raise ValueError('names a port that browsers leave out; write it like "https://www.shop.example"')
     return value.lower()
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from fastapi import APIRouter
 from starlette.middleware import Middleware
 
+from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Proof
 from bff_core.auth.cookies import CookieNames
 from bff_core.auth.cross_site import CrossSiteRequests
@@ -48,16 +49,19 @@ def browsers_of(
     provider = Provider(session, wires[called.wire], agent, source=source, clock=clock)
     store = store_of(session, settings.name)
     sessions = Sessions(session, store, provider, Sealed(session.sealing_keys, "session"), clock)
-    login = Login(session, sessions, store, provider, Sealed(session.sealing_keys, "login"), clock)
+    refusals = [Refusals("login"), Refusals("logout"), Refusals("cross-site request")]
+    of_logins, of_logouts, of_others = refusals
+    login = Login(session, sessions, store, provider, Sealed(session.sealing_keys, "login"), of_logins, clock)
     names, tokens = CookieNames(secure=session.is_secure), Bound(session.sealing_keys, "form")
     return Browsers(
-        SessionProof(names.session, sessions, tokens, store=store, provider=provider),
-        session_routes(session, names, sessions, login, provider),
+        SessionProof(names.session, sessions, tokens, store=store, provider=provider, refusals=refusals),
+        session_routes(session, names, sessions, login, provider, of_logouts),
         Middleware(
             CrossSiteRequests,
             origin=session.origin,
             cookie=names.session,
             tokens=tokens,
+            refusals=of_others,
             elsewhere=frozenset({BACKCHANNEL}),
         ),
     )

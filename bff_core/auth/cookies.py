@@ -2,7 +2,9 @@
 
 from typing import Final
 
-__all__ = ["CookieNames", "removed", "set_cookie", "shown"]
+from starlette.types import Scope
+
+__all__ = ["CookieNames", "cookies_of", "removed", "set_cookie", "shown"]
 
 
 class CookieNames:
@@ -18,6 +20,12 @@ class CookieNames:
 
 
 _LONGEST: Final = 16 * 1024
+
+
+def cookies_of(scope: Scope) -> str | None:
+    """All that a request shows; what came in several lines is one (RFC 9113, 8.2.3)."""
+    found = [value for name, value in scope["headers"] if name == b"cookie"]
+    return b"; ".join(found).decode("latin-1") if found else None
 
 
 def shown(header: str | None, name: str) -> str | None:

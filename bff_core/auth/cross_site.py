@@ -9,15 +9,18 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from bff_core.auth.audit import Refusals
-from bff_core.auth.cookies import shown
+from bff_core.auth.cookies import cookies_of, shown
 from bff_core.auth.forms import FORM, body_of, field_of
 from bff_core.auth.sealed import Bound
 from bff_core.errors import CrossSite
 
-__all__ = ["FORM_FIELD", "CrossSiteRequests", "is_ours"]
+__all__ = ["FORM_FIELD", "LOOKED_AT", "CrossSiteRequests", "is_ours"]
 
 FORM_FIELD: Final = "csrf"
 """The field of a form that holds its token."""
+
+LOOKED_AT: Final = ("X-CSRF", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Accept")
+"""By what ``is_ours`` decides, as ``Vary`` names it."""
 
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_ORIGIN: Final = b"same-origin"
@@ -32,12 +35,19 @@ class CrossSiteRequests:
     """
 
     def __init__(
-        self, app: ASGIApp, *, origin: str, cookie: str, tokens: Bound, elsewhere: frozenset[str] = frozenset()
+        self,
+        app: ASGIApp,
+        *,
+        origin: str,
+        cookie: str,
+        tokens: Bound,
+        refusals: Refusals,
+        elsewhere: frozenset[str] = frozenset(),
     ) -> None:
         self._app = app
         self._origin = origin.encode("ascii")
         self._cookie, self._tokens, self._elsewhere = cookie, tokens, elsewhere
-        self._refusals = Refusals("cross-site request")
+        self._refusals = refusals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or let the request through."""
@@ -60,7 +70,7 @@ class CrossSiteRequests:
         if _media_type(scope) != FORM:
             raise self._refused("a request that is no form needs X-CSRF: 1")
         body = await body_of(receive)
-        session = shown(_cookies(scope), self._cookie)
+        session = shown(cookies_of(scope), self._cookie)
         if session is not None and not self._tokens.proves(session, field_of(body, FORM_FIELD)):
             raise self._refused("the form has not the token of its session")
         return _replayed(body, receive)
@@ -91,11 +101,6 @@ def is_ours(scope: Scope) -> bool:
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for found, value in scope["headers"] if found == name]
-
-
-def _cookies(scope: Scope) -> str | None:
-    found = _values(scope, b"cookie")
-    return b"; ".join(found).decode("latin-1") if found else None
 
 
 def _without_cookies(scope: Scope) -> Scope:

@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Callable
+from functools import partial
 from secrets import token_urlsafe
 from time import time
 from typing import Final, NamedTuple
@@ -9,7 +10,6 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from bff_core.auth.audit import Refusals
-from bff_core.auth.grants import Granted
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.pkce import challenge_of, new_verifier
 from bff_core.auth.provider import Provider
@@ -66,12 +66,13 @@ class Login:
         store: SessionStore,
         provider: Provider,
         sealed: Sealed,
+        refusals: Refusals,
         clock: Callable[[], float] = time,
     ) -> None:
         self._settings, self._sessions, self._store = settings, sessions, store
         self._provider, self._sealed, self._clock = provider, sealed, clock
         self._callback = settings.origin + CALLBACK
-        self._refusals = Refusals("login")
+        self._refusals = refusals
 
     async def begin(self, back_to: str, session_id: str | None) -> Underway:
         """For a browser that goes to ``back_to`` afterwards, and has perhaps a session already."""
@@ -111,8 +112,11 @@ class Login:
 
     async def _logged_in(self, code: str, begun: _Begun) -> Begun:
         try:
-            granted: Granted = await self._provider.exchange(code, verifier=begun.verifier, redirect_uri=self._callback)
-            return await self._sessions.begin(granted, nonce=begun.nonce, instead_of=begun.before)
+            return await self._sessions.begin_with(
+                partial(self._provider.exchange, code, verifier=begun.verifier, redirect_uri=self._callback),
+                nonce=begun.nonce,
+                instead_of=begun.before,
+            )
         except GrantRefused as refusal:
             why = f"the provider does not take the code: {refusal.code}"
         except TokenRefused as refusal:

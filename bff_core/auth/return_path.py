@@ -9,8 +9,9 @@ from bff_core.errors import InvalidRequest
 __all__ = ["return_path"]
 
 _LONGEST: Final = 2000  # characters, because it is kept in a cookie meanwhile
-# a second slash begins a host, and browsers read a backslash as one (WHATWG URL, 4.4)
-_PATH: Final = re.compile(r"/(?![/\\])[!-\[\]-~]*")
+# a second slash begins a host, and browsers read a backslash as one (WHATWG URL, 4.4); no quote, because browsers write
+# %22, and JSON writes two characters
+_PATH: Final = re.compile(r"/(?![/\\])[!$-\[\]-~]*")
 
 
 def return_path(value: str) -> str:

@@ -3,9 +3,9 @@
 import re
 from hashlib import sha256
 from secrets import token_urlsafe
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from bff_core.principal import Principal
 
@@ -35,12 +35,12 @@ class Session(BaseModel):
     ends: float
     """Whatever is done with it."""
 
-    access_token: str
+    access_token: Annotated[str, Field(repr=False)]
     access_ends: float | None
     """When it must be renewed, where the provider has said so."""
 
-    refresh_token: str | None
-    id_token: str
+    refresh_token: Annotated[str | None, Field(repr=False)]
+    id_token: Annotated[str, Field(repr=False)]
 
     @property
     def principal(self) -> Principal:

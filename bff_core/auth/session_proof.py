@@ -1,10 +1,12 @@
 """Who a browser belongs to: the cookie of its session."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
 from bff_core.auth.cookies import shown
+from bff_core.auth.cross_site import LOOKED_AT
 from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Bound
 from bff_core.auth.session import Session
@@ -32,18 +34,25 @@ class BrowserSession:
 
 class SessionProof:
     """A ``Proof``. It asks the store each time, because a session that has ended anywhere has ended here. What
-    sessions stand on begins and ends with it.
+    sessions stand on begins and ends with it, and ``refusals`` that were noted around them.
     """
 
     name = "session"
-    varies = ("Cookie",)
+    varies = ("Cookie", *LOOKED_AT)  # because others are answered without their cookie
     challenge = ""  # no header begins a login
 
     def __init__(
-        self, cookie: str, sessions: Sessions, tokens: Bound, *, store: SessionStore, provider: Provider
+        self,
+        cookie: str,
+        sessions: Sessions,
+        tokens: Bound,
+        *,
+        store: SessionStore,
+        provider: Provider,
+        refusals: Sequence[Refusals],
     ) -> None:
         self._cookie, self._sessions, self._tokens = cookie, sessions, tokens
-        self._store, self._provider = store, provider
+        self._store, self._provider, self._refusals = store, provider, refusals
 
     def known(self, presented: Presented) -> Principal | None:  # noqa: ARG002
         """See ``Proof``."""
@@ -69,6 +78,8 @@ class SessionProof:
 
     async def close(self) -> None:
         """See ``Proof``."""
+        for refusals in self._refusals:
+            refusals.close()
         await self._sessions.close()
         await self._provider.close()
         await self._store.close()

@@ -1,5 +1,7 @@
 """What browsers ask for around their session: logging in and out, and who they are."""
 
+import asyncio
+from math import isinf
 from typing import Annotated, Final
 from urllib.parse import urlencode, urlsplit
 
@@ -8,7 +10,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from pydantic import BaseModel
 
 from bff_core.auth.audit import Refusals
-from bff_core.auth.cookies import CookieNames, removed, set_cookie, shown
+from bff_core.auth.cookies import CookieNames, cookies_of, removed, set_cookie, shown
 from bff_core.auth.cross_site import is_ours
 from bff_core.auth.forms import body_of, field_of
 from bff_core.auth.jwt import TokenRefused
@@ -29,6 +31,7 @@ BACKCHANNEL: Final = "/logout/backchannel"
 
 _NO_STORE: Final = {"cache-control": "no-store"}
 _HOME: Final = "/"
+_SHARE: Final = 0.5  # of what is left to a logout, because the browser must hear of it
 
 
 class Who(BaseModel):
@@ -44,19 +47,25 @@ class Who(BaseModel):
 
 
 def session_routes(
-    settings: SessionSettings, names: CookieNames, sessions: Sessions, login: Login, provider: Provider
+    settings: SessionSettings,
+    names: CookieNames,
+    sessions: Sessions,
+    login: Login,
+    provider: Provider,
+    refusals: Refusals,
 ) -> APIRouter:
     """``GET /login``, its callback, ``POST /logout``, everywhere, by the provider; and ``GET /session``."""
     router = APIRouter(include_in_schema=False)
-    refusals = Refusals("logout")
     our_host = urlsplit(settings.origin).netloc
 
     @router.get("/login")
     async def begin(request: Request, return_to: Annotated[str, Query(max_length=4000)] = _HOME) -> Response:
         back_to = return_path(return_to)
+        if not _is_gone_to(request):
+            raise CrossSite("a login is begun by somebody who goes there, or one that is under way would be lost")
         if request.headers.get("host", "").lower() != our_host:  # whose cookie would not come back
             return _redirect(f"{settings.origin}/login?{urlencode({'return_to': back_to})}")
-        underway = await login.begin(back_to, shown(request.headers.get("cookie"), names.session))
+        underway = await login.begin(back_to, shown(cookies_of(request.scope), names.session))
         cookie = set_cookie(
             names.login, underway.cookie, secure=names.secure, same_site="Lax", seconds=int(settings.login)
         )
@@ -70,7 +79,7 @@ def session_routes(
         iss: Annotated[str | None, Query(max_length=4000)] = None,
         error: Annotated[str | None, Query(max_length=4000)] = None,
     ) -> Response:
-        cookie = shown(request.headers.get("cookie"), names.login)
+        cookie = shown(cookies_of(request.scope), names.login)
         back_to, begun = await login.finish(cookie, Answered(code, state, iss, error))
         over = removed(names.login, secure=names.secure, same_site="Lax")
         if begun is None:
@@ -80,18 +89,17 @@ def session_routes(
 
     @router.post("/logout")
     async def logout(request: Request) -> Response:
-        ours = browser_session()
-        _sure()
-        ended = None if ours is None else await sessions.end(ours.id, "logged out")
-        return await _logged_out(request, ended)
+        # by its cookie, because who wants to leave can, whether the provider would renew the session or not
+        ours = shown(cookies_of(request.scope), names.session)
+        return await _logged_out(request, None if ours is None else await sessions.end(ours, "logged out"))
 
     @router.post("/logout/everywhere")
     async def logout_everywhere(request: Request) -> Response:
-        ours = browser_session()
-        _sure()
-        if ours is not None:
-            await sessions.end_all(ours.session)
-        return await _logged_out(request, None if ours is None else ours.session)
+        ours = shown(cookies_of(request.scope), names.session)
+        session = None if ours is None else await sessions.known(ours)
+        if session is not None:
+            await sessions.end_all(session)
+        return await _logged_out(request, session)
 
     @router.post(BACKCHANNEL)
     async def backchannel(request: Request) -> Response:
@@ -124,12 +132,20 @@ def session_routes(
 
     async def _provider_forgets(ended: Session) -> str:
         """Where a browser goes so that the provider forgets the login too; home, where that cannot be found out."""
+        left = current().until - asyncio.get_running_loop().time()
         try:
-            return await provider.end_session_url(ended.id_token, settings.origin + _HOME) or _HOME
-        except GatewayError:
+            async with asyncio.timeout(None if isinf(left) else left * _SHARE):
+                return await provider.end_session_url(ended.id_token, settings.origin + _HOME) or _HOME
+        except (GatewayError, TimeoutError):
             return _HOME
 
     return router
+
+
+def _is_gone_to(request: Request) -> bool:
+    """Somebody goes there: no picture, no frame, no script, and no browser that looks ahead (W3C Fetch Metadata)."""
+    goes = request.headers.get("sec-fetch-dest", "document") == "document"
+    return goes and "prefetch" not in request.headers.get("sec-purpose", "")
 
 
 def _sure() -> None:

@@ -2,18 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from functools import partial
 from hashlib import sha256
 from random import random
 from time import time
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from bff_core.auth import audit
 from bff_core.auth.grants import Granted
 from bff_core.auth.jwt import TokenRefused
+from bff_core.auth.logout_token import LogoutOrder
 from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Sealed
 from bff_core.auth.session import Session, group_of_login, group_of_person, name_of, new_id
@@ -26,9 +27,13 @@ __all__ = ["Begun", "Sessions"]
 
 _log = logging.getLogger("bff.auth")
 
+T = TypeVar("T")
+
 _RENEWAL: Final = 15.0  # seconds after which whoever renews a session is taken for gone
 _LOOK_AGAIN: Final = 0.025  # seconds between two looks whether another process has renewed it
-_TRIES_TO_KEEP: Final = 20
+_TRIES: Final = 20
+_FINISHING: Final = 5.0  # seconds
+_SHARE: Final = 0.5  # of what is left to a request, because most pages can do without knowing whose they are
 _TAKEN: Final = "invalid_grant"
 
 
@@ -38,11 +43,15 @@ class Begun(NamedTuple):
     id: str
     session: Session
 
+    def __repr__(self) -> str:
+        return f"Begun({self.session!r})"  # without the id, because what is represented ends up in logs
+
 
 class Sessions:
     """Those of one gateway. ``clock`` is seconds since 1970.
 
-    Every method raises ``IdentityUnavailable`` where nobody can say just now.
+    Every method raises ``IdentityUnavailable`` where nobody can say just now. What changes something goes on when
+    whoever waits for it has left, because half of it would be a token that nobody revokes.
     """
 
     def __init__(
@@ -58,22 +67,58 @@ class Sessions:
         self._together = Together()
 
     async def close(self) -> None:
-        """End what is under way."""
-        await self._together.close()
+        """Finish what is under way, and what takes too long ends: a renewal that is broken off is a session lost."""
+        await self._together.close(within=_FINISHING)
 
     def now(self) -> float:
         """Seconds since 1970."""
         return self._clock()
 
+    async def begin_with(
+        self, exchange: Callable[[], Awaitable[Granted]], *, nonce: str, instead_of: str | None
+    ) -> Begun:
+        """As ``begin``, of what ``exchange`` brings, or raises. Where the browser leaves meanwhile, it ends again."""
+
+        async def begun() -> Begun | TokenRefused:
+            try:
+                return await self.begin(await exchange(), nonce=nonce, instead_of=instead_of)
+            except TokenRefused as refusal:
+                return refusal
+
+        work = self._together.begin(("login", nonce), begun)
+        try:
+            found = await self._together.result(("login", nonce), begun)
+        except BaseException:
+            work.add_done_callback(self._unclaimed)
+            raise
+        if isinstance(found, TokenRefused):
+            raise found
+        return found
+
     async def begin(self, granted: Granted, *, nonce: str, instead_of: str | None) -> Begun:
         """Somebody has logged in; a session that this browser had before ends. Raises ``TokenRefused`` where the
-        provider does not say who it is.
+        provider does not say who it is. What was granted is revoked where there is no session in the end.
         """
+        try:
+            session = await self._logged_in(granted, nonce)
+            session_id = new_id()
+            await self._store.add(
+                self._kept(_name(session_id), session), _groups(session), self._ttl(session, session.began)
+            )
+            if instead_of is not None:  # now, because a store that is full takes no other one
+                await self._end(instead_of, "another login in the same browser")
+        except BaseException:
+            self._revoke_later(granted.refresh_token, granted.access_token)
+            raise
+        audit.session_began(session)
+        return Begun(session_id, session)
+
+    async def _logged_in(self, granted: Granted, nonce: str) -> Session:
         if granted.id_token is None:
             raise TokenRefused("the provider sent no ID token")
         found = await self._provider.logged_in(granted.id_token, nonce=nonce, access_token=granted.access_token)
         now = self._clock()
-        session = Session(
+        return Session(
             issuer=self._settings.issuer,
             subject=found.subject,
             client_id=self._settings.client_id,
@@ -87,13 +132,12 @@ class Sessions:
             refresh_token=granted.refresh_token,
             id_token=granted.id_token,
         )
-        if instead_of is not None:
-            await self._end(instead_of, "another login in the same browser")
-        session_id = new_id()
-        name = _name(session_id)
-        await self._store.add(self._kept(name, session), _groups(session), self._ttl(session, now))
-        audit.session_began(session)
-        return Begun(session_id, session)
+
+    def _unclaimed(self, work: "asyncio.Task[Begun | TokenRefused]") -> None:
+        if work.cancelled() or work.exception() is not None or isinstance(found := work.result(), TokenRefused):
+            return
+        name = _name(found.id)
+        self._together.begin(("ended", name), partial(self._end, name, "its browser has left"))
 
     async def find(self, session_id: str) -> Session | None:
         """The session of that id, where there is one that still holds; it is renewed first, where its access has run
@@ -103,32 +147,49 @@ class Sessions:
         if name is None or (session := await self._read(name)) is None:
             return None
         if session.stale(self._clock()):
-            return await self._together.result(name, partial(self._renewed, name))
+            return await self._together.result(name, partial(self._renewed, name), share=_SHARE)
         return session
+
+    async def known(self, session_id: str) -> Session | None:
+        """The session of that id as it is, for who wants to end it: the provider is not asked."""
+        name = name_of(session_id)
+        return None if name is None else await self._read(name)
 
     async def end(self, session_id: str, why: str) -> Session | None:
         """It is over, and what the provider has given for it is worth nothing any more."""
         name = name_of(session_id)
-        return None if name is None else await self._end(name, why)
+        return None if name is None else await self._together.result(("ended", name), partial(self._end, name, why))
 
     async def end_all(self, session: Session) -> int:
         """Every session of this person is over, in every browser; how many those were."""
-        return await self._end_group(group_of_person(session.issuer, session.subject), "logged out everywhere")
+        group = group_of_person(session.issuer, session.subject)
+        return await self._together.result(("ended", group), partial(self._end_group, group, "logged out everywhere"))
 
     async def told_to_end(self, logout_token: str) -> None:
         """The provider says that a login, or a person, is logged out. Raises ``TokenRefused`` where it is not the
         provider who says so, or where it has said it before.
         """
         order = await self._provider.logout_order(logout_token)
-        seen = f"jti:{sha256(order.jti.encode()).hexdigest()}"
-        if not await self._store.once(seen, max(1.0, order.until - self._clock())):
+        if not await self._together.result(("order", order.jti), partial(self._obeyed, order)):
             raise TokenRefused("it was seen before")
+
+    async def _obeyed(self, order: LogoutOrder) -> bool:
+        """Whether that was the first time. Where it fails it may be said again, because who is not told is let in."""
+        seen = f"jti:{sha256(order.jti.encode()).hexdigest()}"
+        held = await self._patiently(partial(self._store.lock, seen, max(1.0, order.until - self._clock())))
+        if held is None:
+            return False
         group = (
             group_of_login(self._settings.issuer, order.session_id)
             if order.session_id
             else group_of_person(self._settings.issuer, order.subject)
         )
-        await self._end_group(group, "the provider says so")
+        try:
+            await self._patiently(partial(self._end_group, group, "the provider says so"))
+        except BaseException:
+            await self._let_go(seen, held)
+            raise
+        return True
 
     async def _end_group(self, group: str, why: str) -> int:
         ended = 0
@@ -147,11 +208,11 @@ class Sessions:
     def _over(self, session: Session | None, why: str) -> None:
         if session is not None:
             audit.session_ended(session, why)
-            self._revoke_later(session)
+            self._revoke_later(session.refresh_token, session.access_token)
 
-    def _revoke_later(self, session: Session) -> None:
-        token = session.refresh_token or session.access_token
-        hint = "access_token" if session.refresh_token is None else "refresh_token"
+    def _revoke_later(self, refresh_token: str | None, access_token: str) -> None:
+        token = refresh_token or access_token
+        hint = "access_token" if refresh_token is None else "refresh_token"
         # beside whoever logs out, because the session is over whether the provider answers or not
         self._together.begin(("revoked", token), partial(self._revoke, token, hint))
 
@@ -192,7 +253,7 @@ class Sessions:
         try:
             await self._store.unlock(lock, held)
         except IdentityUnavailable:
-            _log.info("the lock of a renewal could not be given back; it ends by itself")
+            _log.info("a lock could not be given back; it ends by itself")
 
     async def _renew(self, name: str, session: Session) -> Session | None:
         assert session.refresh_token is not None
@@ -200,8 +261,7 @@ class Sessions:
             granted = await self._provider.refresh(session.refresh_token)
         except GrantRefused as refusal:
             if refusal.code == _TAKEN:
-                await self._end(name, "the provider does not renew it")
-                return None
+                return await self._not_renewed(name, session)
             _log.error("the provider refuses to renew sessions: %s", refusal.code)
             raise IdentityUnavailable(f"the provider refuses to renew sessions: {refusal.code}") from None
         try:
@@ -209,10 +269,18 @@ class Sessions:
         except TokenRefused as refusal:
             await self._end(name, f"renewed with a token that is not good: {refusal}")
             return None
-        if not await self._keep(name, renewed):
-            self._revoke_later(renewed)  # it was ended while it was renewed
+        # the old refresh token is worth nothing now
+        if not await self._patiently(partial(self._keep, name, renewed)):
+            self._revoke_later(renewed.refresh_token, renewed.access_token)  # it was ended while it was renewed
             return None
         return renewed
+
+    async def _not_renewed(self, name: str, session: Session) -> Session | None:
+        now = await self._read(name)
+        if now is not None and now.refresh_token != session.refresh_token:
+            return now  # another process has taken us for gone, and has renewed it
+        await self._end(name, "the provider does not renew it")
+        return None
 
     async def _with(self, session: Session, granted: Granted) -> Session:
         """``session`` with what was granted now. It never may more than before: that takes a new login."""
@@ -221,10 +289,11 @@ class Sessions:
             if found.subject != session.subject:
                 raise TokenRefused("sub is another than before")
         now = self._clock()
+        goes_on = granted.refresh_token is None and granted.refresh_expires_in is None
         return session.model_copy(
             update={
                 "scopes": session.scopes if granted.scopes is None else session.scopes & granted.scopes,
-                "ends": min(session.began + self._settings.absolute, self._ends(granted, session.began, now)),
+                "ends": session.ends if goes_on else self._ends(granted, session.began, now),
                 "access_token": granted.access_token,
                 "access_ends": None if granted.expires_in is None else now + granted.expires_in,
                 "refresh_token": granted.refresh_token or session.refresh_token,
@@ -233,15 +302,16 @@ class Sessions:
         )
 
     async def _keep(self, name: str, session: Session) -> bool:
-        """Keep what was renewed, with patience: the old refresh token is worth nothing now."""
-        for tried in range(1, _TRIES_TO_KEEP + 1):
+        return await self._store.replace(self._kept(name, session), self._ttl(session, self._clock()))
+
+    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What must be done, tried again where the store does not answer."""
+        for tried in range(1, _TRIES):
             try:
-                return await self._store.replace(self._kept(name, session), self._ttl(session, self._clock()))
+                return await work()
             except IdentityUnavailable:
-                if tried == _TRIES_TO_KEEP:
-                    raise
                 await asyncio.sleep(_LOOK_AGAIN * tried)
-        raise AssertionError("the last try returns or raises")
+        return await work()
 
     def _ends(self, granted: Granted, began: float, now: float) -> float:
         latest = began + self._settings.absolute

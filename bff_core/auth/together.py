@@ -39,16 +39,18 @@ class Together:
         """The task that does it. What it fails with, unless expected, is in the log when nobody waits for it too."""
         task = self._tasks.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(_by_itself(work), context=Context())
+            task = asyncio.get_running_loop().create_task(_by_itself(work, current().request_id), context=Context())
             self._tasks[key] = task
             task.add_done_callback(partial(self._ended, key))
         return task
 
-    async def result(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What it comes to. Raises what it failed with; ``IdentityUnavailable`` at the deadline of this request."""
+    async def result(self, key: Hashable, work: Callable[[], Coroutine[Any, Any, T]], *, share: float = 1.0) -> T:
+        """What it comes to. Raises what it failed with; ``IdentityUnavailable`` at the deadline of this request, or
+        after that ``share`` of the time until then.
+        """
         task = self.begin(key, work)
         until = current().until
-        left = None if isinf(until) else max(0.0, until - asyncio.get_running_loop().time())
+        left = None if isinf(until) else max(0.0, until - asyncio.get_running_loop().time()) * share
         await asyncio.wait({task}, timeout=left)  # which leaves it alone when this request is cancelled
         if not task.done() or task.cancelled():
             raise IdentityUnavailable("the issuer has not answered before the deadline of the request")
@@ -58,12 +60,15 @@ class Together:
         # a copy, because what is raised in two places would mix up where it came from
         raise error.copy() if isinstance(error, GatewayError) else error
 
-    async def close(self) -> None:
-        """End what is under way."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async def close(self, within: float = 0.0) -> None:
+        """End what is under way, and what that begins, but for what is done in so many seconds."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within
+        while self._tasks:
+            if loop.time() >= until:
+                for task in self._tasks.values():
+                    task.cancel()
+            await asyncio.wait(self._tasks.values(), timeout=max(0.0, until - loop.time()) or None)
 
     def _ended(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         del self._tasks[key]
@@ -72,7 +77,8 @@ class Together:
             _log.error("a bug, while the issuer was asked", exc_info=error)
 
 
-async def _by_itself(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+async def _by_itself(work: Callable[[], Coroutine[Any, Any, T]], request_id: str) -> T:
     now = asyncio.get_running_loop().time()
-    enter(RequestContext(token_hex(8), now, now + _PATIENCE))
+    # the id of whoever asked first, because that is where somebody begins to look who reads of it in the log
+    enter(RequestContext(request_id or token_hex(8), now, now + _PATIENCE))
     return await work()

@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from babel import Locale
 from fastapi import Request, Response
@@ -19,6 +20,7 @@ _HEADERS: Final = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 }
+_OF_QUERIES: Final = "%&=+;/?:@!$,'()*"
 _ENGLISH: Final = Locale("en")
 _templates: Final = Environment(
     loader=FileSystemLoader(Path(__file__).with_name("templates")),
@@ -69,8 +71,9 @@ def draw(request: Request, template: str, viewer: Visitor, **page: Any) -> Respo
 
 
 def _here(request: Request) -> str:
-    query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    # written as a browser would write it, because clients send what /login takes for no path
+    path, query = quote(request.scope["path"]), quote(request.scope["query_string"], safe=_OF_QUERIES)
+    return f"{path}?{query}" if query else path
 
 
 def draw_problem(error: GatewayError, scope: Scope) -> Response:

@@ -1,5 +1,6 @@
 """A whole gateway that browsers log in to, the identity provider of the demo behind it, and browsers in front."""
 
+import asyncio
 import json
 import re
 from base64 import b64encode
@@ -66,6 +67,7 @@ async def change(request: Request) -> str:
 
 
 async def _said(text: str) -> str:
+    await asyncio.sleep(0.01)  # what a service takes
     return text
 
 

@@ -5,6 +5,7 @@ import gc
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from bff_core.composition import Composition
 from bff_core.context import RequestContext, current
 from bff_core.errors import BadReply, Forbidden, Reason, TimedOut, TooLate, Unreachable
+from bff_core.principal import Principal
 from bff_core.testing import HeldUpstream, SimulatedInternet, VirtualTimeLoop, run
 from tests.bff_core.small_gateway import small_gateway
 
@@ -47,6 +49,26 @@ async def test_parts_run_side_by_side_and_leaving_waits_for_all() -> None:
     assert (one.value, two.value) == (1, 2)
     assert now() == pytest.approx(0.3)
     assert not page.completeness.missing
+
+
+async def test_a_part_knows_all_that_its_page_knows_of_who_asks() -> None:
+    asks = replace(
+        request(),
+        principal=Principal("i", "s"),
+        challenges=("Bearer",),
+        session="session",
+        unsure=TimedOut("id", "late"),
+    )
+    seen: list[RequestContext] = []
+
+    async def looks() -> None:
+        seen.append(current())
+
+    async with Composition(asks) as page:
+        page.required("one", looks())
+
+    known = ("request_id", "principal", "challenges", "session", "unsure", "trace", "told")
+    assert [getattr(seen[0], name) for name in known] == [getattr(asks, name) for name in known]
 
 
 async def test_an_optional_part_that_fails_leaves_its_default_and_its_reason() -> None:

@@ -138,6 +138,14 @@ async def test_what_only_we_can_read_is_answered_for_who_it_is(sent, alice):
     assert (await alice.get("/page", sent)).json() == {"public": "public", "private": "private"}
 
 
+@pytest.mark.parametrize("theirs", READ_BY_OTHERS.values(), ids=READ_BY_OTHERS)
+@pytest.mark.parametrize("ours", READ_BY_US.values(), ids=READ_BY_US)
+async def test_no_cache_takes_what_others_are_answered_for_what_we_are(theirs, ours, alice):
+    vary = (await alice.get("/who", theirs)).headers["vary"].lower().split(", ")
+    assert (await alice.get("/who", ours)).headers["vary"].lower().split(", ") == vary
+    assert [theirs.get(name) for name in vary] != [ours.get(name) for name in vary]  # RFC 9111, 4.1
+
+
 @pytest.mark.parametrize("sent", [CLICK, SCRIPT])
 async def test_who_is_not_logged_in_is_refused_and_never_sent_to_log_in(sent, gateway):
     reply = await gateway.browser().get("/mine", sent)

@@ -1,5 +1,7 @@
 """Logging in: what a browser is sent with, what it comes back with, and everything that somebody else may try."""
 
+import asyncio
+import logging
 from collections.abc import Callable
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -9,6 +11,7 @@ from tests.bff_core.login_gateway import (
     CLICK,
     LINK,
     ORIGIN,
+    SCRIPT,
     SECURE,
     Browser,
     LoginGateway,
@@ -202,6 +205,37 @@ async def test_what_was_brought_once_is_not_taken_again(gateway):
     assert gateway.asked("/token") == 1
 
 
+async def test_a_storm_of_what_is_refused_is_none_of_lines_and_all_of_it_is_counted_at_the_end(gateway, caplog):
+    caplog.set_level(logging.INFO, "bff.audit")
+    browser = gateway.browser()
+    async with gateway.app.router.lifespan_context(gateway.app):
+        for _ in range(50):
+            assert (await browser.http.get("/login/callback?code=a&state=b", headers=LINK)).status_code == 400
+            assert (await browser.http.post("/logout/backchannel", data={"logout_token": "x"})).status_code == 400
+            assert (await browser.http.post("/logout", headers=LINK)).status_code == 403
+    lines = [record.getMessage() for record in caplog.records if record.name == "bff.audit"]
+    assert len(lines) == 33
+    assert [line.partition(":")[0] for line in lines[30:]] == [
+        "login refused 40 more times",
+        "logout refused 40 more times",
+        "cross-site request refused 40 more times",
+    ]
+
+
+async def test_cookies_in_two_lines_are_one(gateway):
+    browser = gateway.browser()
+    location = urlsplit(await browser.allow(await browser.begin()))
+    login = browser.http.cookies["login"]
+    browser.http.cookies.clear()
+
+    async def come_back(*lines):
+        shown = [*LINK.items(), *(("cookie", line) for line in lines)]
+        return (await browser.http.get(f"{location.path}?{location.query}", headers=shown)).status_code
+
+    assert await come_back(f"login={login}", "login=x") == 400
+    assert await come_back("a=b", f"login={login}") == 200
+
+
 async def test_who_does_not_want_to_log_in_goes_back_as_nobody(gateway):
     browser = gateway.browser()
     state = parse_qs(urlsplit(await browser.begin("/page")).query)["state"][0]
@@ -263,6 +297,7 @@ ELSEWHERE = [
     "/a\\b",
     "/ünder",
     "/a#b",
+    '/a"b',
     "/" + "a" * 2000,
 ]
 
@@ -279,6 +314,31 @@ async def test_nobody_is_sent_elsewhere_after_logging_in(place: str, gateway):
     assert reply.status_code == 422
     assert reply.json()["errors"][0]["field"] == "query.return_to"
     assert "location" not in reply.headers
+
+
+async def test_whatever_path_it_comes_from_a_browser_can_keep_what_it_must(gateway):
+    browser = gateway.browser()
+    for letter in map(chr, set(range(0x21, 0x7F)) - set(b'/"#\\')):
+        reply = await browser.http.get("/login", params={"return_to": "/" + letter * 1999}, headers=CLICK)
+        assert len(set_cookies(reply)["login"]) < 4096  # RFC 6265bis, 5.6
+
+
+NOBODY_GOES_THERE = {
+    "a picture": {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"},
+    "a frame": {"sec-fetch-site": "same-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"},
+    "a script": {**SCRIPT, "sec-fetch-dest": "empty"},
+    "a browser that is ahead": {**CLICK, "sec-fetch-dest": "document", "sec-purpose": "prefetch;prerender"},
+}
+
+
+@pytest.mark.parametrize("sent", NOBODY_GOES_THERE.values(), ids=NOBODY_GOES_THERE)
+async def test_a_login_that_is_under_way_is_not_lost_to(sent, gateway):
+    browser = gateway.browser()
+    location = await browser.allow(await browser.begin())
+    reply = await browser.get("/login", sent)
+
+    assert (reply.status_code, reply.json()["type"]) == (403, "/problems/cross-site-request")
+    assert (await browser.come_back(location)).status_code == 200
 
 
 async def test_a_browser_that_calls_us_by_another_name_begins_again_by_ours(gateway):
@@ -299,6 +359,26 @@ async def test_while_the_provider_is_down_nobody_can_log_in_and_is_told_so(gatew
     assert not set_cookies(reply)
 
 
+async def test_a_provider_that_hangs_costs_a_page_what_is_private_and_nothing_else(gateway):
+    browser = gateway.browser()
+    await browser.log_in()
+    provider = gateway.internet.hosts["127.0.0.1"]
+
+    async def hanging(scope, receive, send):
+        await asyncio.sleep(1000)
+
+    gateway.internet.hosts["127.0.0.1"] = hanging
+    gateway.identity.now += 301
+    for target, status in (("/page", 200), ("/mine", 503)):
+        reply = await browser.get(target)
+        assert reply.status_code == status, reply.text
+    assert (await browser.get("/page")).headers["page-parts"] == "public, private;missing=unavailable"
+
+    gateway.internet.hosts["127.0.0.1"] = provider
+    await asyncio.sleep(10)
+    assert (await browser.get("/page")).json()["private"] == "private"
+
+
 async def test_a_code_is_sent_once_whatever_becomes_of_it(gateway):
     browser = gateway.browser()
     location = await browser.allow(await browser.begin())
@@ -310,6 +390,23 @@ async def test_a_code_is_sent_once_whatever_becomes_of_it(gateway):
     gateway.internet.hosts["127.0.0.1"] = down_for_tokens
     assert (await browser.come_back(location)).status_code in {502, 503}
     assert gateway.asked("/token") == 1
+
+
+async def test_what_is_granted_when_its_browser_can_wait_no_longer_is_revoked(gateway):
+    browser = gateway.browser()
+    location = await browser.allow(await browser.begin())
+    provider = gateway.internet.hosts["127.0.0.1"]
+
+    async def slow_with_keys(scope, receive, send):
+        if scope["path"] == "/jwks":
+            await asyncio.sleep(2)
+        await provider(scope, receive, send)
+
+    gateway.internet.hosts["127.0.0.1"] = slow_with_keys
+    assert (await browser.come_back(location)).status_code == 503
+    await asyncio.sleep(10)
+    (given,) = gateway.given
+    assert (await gateway.identity.refresh(given["refresh_token"])).json()["error"] == "invalid_grant"
 
 
 def changed(location: str, **parameters: str | None) -> str:

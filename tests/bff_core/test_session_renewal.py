@@ -197,6 +197,40 @@ async def test_no_session_outlives_its_refresh_token(desk):
     assert await desk.found(session_id) is None
 
 
+async def test_a_refresh_token_that_goes_on_ends_when_it_was_said_to(desk):
+    desk.provider.refresh_expires_in = 600.0
+    session_id = await desk.log_in()
+    desk.provider.refresh = silent(desk.provider)
+    await later(desk, 301)
+    assert (await desk.sessions.find(session_id)).ends == desk.now + 299
+
+
+def silent(provider):
+    """It says neither another refresh token nor how long that lasts."""
+
+    async def refresh(refresh_token):
+        return provider.granted()._replace(refresh_token=None, refresh_expires_in=None)
+
+    return refresh
+
+
+async def test_a_renewal_that_another_has_finished_meanwhile_ends_nothing(desk):
+    session_id = await desk.log_in()
+    other, refresh = desk.process(), desk.provider.refresh
+    await later(desk, 301)
+
+    async def paused(refresh_token):
+        await asyncio.sleep(16)  # longer than a lock is held
+        return await refresh(refresh_token)
+
+    desk.provider.refresh = paused
+    late = asyncio.create_task(desk.found(session_id))
+    await asyncio.sleep(15.5)
+    desk.provider.refresh = refresh
+    assert (await other.find(session_id)).access_token == "access-2"
+    assert await late == "access-2"
+
+
 async def test_without_a_refresh_token_a_session_lasts_by_itself(desk):
     granted = desk.provider.granted()._replace(refresh_token=None)
     session_id = (await desk.sessions.begin(granted, nonce="n", instead_of=None)).id

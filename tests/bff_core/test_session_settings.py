@@ -76,6 +76,10 @@ WRONG = {
         "session.origin: holds more than scheme, host",
     ),
     "an origin with a slash": ({"origin": '"https://shop.test/"'}, "session.origin: holds more than scheme, host"),
+    "an origin with a question": ({"origin": '"https://shop.test?"'}, "session.origin: holds more than scheme, host"),
+    "an origin with no port": ({"origin": '"https://shop.test:"'}, "session.origin: names a port"),
+    "an origin with the usual port": ({"origin": '"https://shop.test:443"'}, "session.origin: names a port"),
+    "one in the clear with it": ({"origin": '"http://localhost:80"'}, "session.origin: names a port"),
     "an origin in the clear": ({"origin": '"http://shop.test"'}, "session.origin: is http, and anyone on the way"),
     "an issuer in the clear": ({"issuer": '"http://id.test"'}, "session.issuer: is http, and anyone on the way"),
     "an issuer with a query": ({"issuer": '"https://id.test?a=b"'}, "session.issuer: holds a query"),
@@ -128,8 +132,18 @@ def test_check_doubts_what_cannot_be_meant(tmp_path: Path) -> None:
 
 def test_a_cookie_without_tls_is_for_this_machine_alone() -> None:
     for origin, is_secure in (("http://localhost:8000", False), ("http://127.0.0.1", False), ("https://a.test", True)):
-        found = SessionSettings(origin=origin, issuer="https://id.test", client_id="web", client_secret="s", keys=KEY)
-        assert found.is_secure is is_secure
+        assert of(origin).is_secure is is_secure
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://Shop.TEST", "https://shop.test:8443", "http://[::1]:8000", "https://[::1]"]
+)
+def test_an_origin_is_kept_as_browsers_write_it(origin: str) -> None:
+    assert of(origin).origin == origin.lower()
+
+
+def of(origin: str) -> SessionSettings:
+    return SessionSettings(origin=origin, issuer="https://id.test", client_id="web", client_secret="s", keys=KEY)
 
 
 def test_a_secret_may_be_in_a_file(tmp_path: Path) -> None:

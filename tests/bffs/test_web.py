@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 
 import httpx
 import pytest
@@ -9,6 +10,7 @@ from fastapi import FastAPI
 
 from bff_core.testing import SimulatedInternet
 from bffs.web.app import create
+from tests.bff_core.small_gateway import Visit
 from tests.store import SERVICES, Store, as_alice, client, refuse, rewritten, settings
 
 BOOK = "/products/pojos-in-action"
@@ -104,11 +106,24 @@ async def test_a_problem_is_a_page_for_people_and_a_document_for_programs(browse
     assert (document.status_code, document.headers["content-type"]) == (404, "application/problem+json")
 
 
-async def test_who_could_not_log_in_is_told_how_to_try_again(browser: httpx.AsyncClient) -> None:
-    page = await browser.get("/login/callback?state=of-another", headers=HTML)
+async def test_who_could_not_be_logged_in_is_told_why_and_can_begin_again(browser: httpx.AsyncClient) -> None:
+    reply = await browser.get("/login/callback?code=x&state=y", headers=HTML)
 
-    assert page.status_code == 400
-    assert '<a class="button" href="/login">Log in again</a>' in page.text
+    assert (reply.status_code, reply.headers["content-type"]) == (400, "text/html; charset=utf-8")
+    assert "another tab" in reply.text
+    assert '<a class="button" href="/login">Log in again</a>' in reply.text
+
+
+@pytest.mark.parametrize("target", ["/?query=a", "/?query=C:\\x", "/?query=ü&region=GB", "/?query=%23%22%5C"])
+async def test_the_link_to_log_in_leads_back_to_the_page_it_is_on(
+    target: str, app: FastAPI, browser: httpx.AsyncClient
+) -> None:
+    host = httpx.URL(browser.base_url).netloc
+    page = await Visit(app, target, headers=[(b"host", host), (b"accept", b"text/html")]).end()
+    (link,) = re.findall('href="(/login[^"]*)"', page.body.decode())
+    begun = await browser.get(unescape(link), headers=HTML)
+
+    assert begun.status_code != 422, begun.text
 
 
 async def test_search_finds_books_and_links_to_them(browser: httpx.AsyncClient) -> None:
@@ -144,4 +159,7 @@ async def test_what_a_problem_looks_like_is_asked_for(
 ) -> None:
     reply = await browser.get(path, headers={"accept": accept})
 
-    assert (reply.headers["content-type"], reply.headers["vary"]) == (media_type, "accept, Cookie")
+    assert (reply.headers["content-type"], reply.headers["vary"]) == (
+        media_type,
+        "accept, Cookie, X-CSRF, Sec-Fetch-Site, Sec-Fetch-Mode",
+    )
