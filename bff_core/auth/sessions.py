@@ -2,39 +2,32 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from functools import partial
 from hashlib import sha256
-from random import random
 from time import time
-from typing import Any, Final, NamedTuple, TypeVar
-
-from pydantic import ValidationError
+from typing import Final, NamedTuple
 
 from bff_core.auth import audit
 from bff_core.auth.grants import Granted
 from bff_core.auth.jwt import TokenRefused
+from bff_core.auth.kept_sessions import KeptSessions, patiently
 from bff_core.auth.logout_token import LogoutOrder
 from bff_core.auth.provider import Provider
+from bff_core.auth.renewal import Renewal, let_go
 from bff_core.auth.sealed import Sealed
 from bff_core.auth.session import Session, group_of_login, group_of_person, name_of, new_id
-from bff_core.auth.session_store import Kept, SessionStore
+from bff_core.auth.session_store import SessionStore
 from bff_core.auth.together import Together
-from bff_core.errors import GatewayError, GrantRefused, IdentityUnavailable
+from bff_core.errors import GatewayError
 from bff_core.session_settings import SessionSettings
 
 __all__ = ["Begun", "Sessions"]
 
 _log = logging.getLogger("bff.auth")
 
-T = TypeVar("T")
-
-_RENEWAL: Final = 15.0  # seconds after which whoever renews a session is taken for gone
-_LOOK_AGAIN: Final = 0.025  # seconds between two looks whether another process has renewed it
-_TRIES: Final = 20
 _FINISHING: Final = 5.0  # seconds
 _SHARE: Final = 0.5  # of what is left to a request, because most pages can do without knowing whose they are
-_TAKEN: Final = "invalid_grant"
 
 
 class Begun(NamedTuple):
@@ -62,8 +55,17 @@ class Sessions:
         sealed: Sealed,
         clock: Callable[[], float] = time,
     ) -> None:
-        self._settings, self._store, self._provider = settings, store, provider
-        self._sealed, self._clock = sealed, clock
+        self._settings, self._store, self._provider, self._clock = settings, store, provider, clock
+        self._kept = KeptSessions(store, sealed, settings.idle, clock)
+        self._renewal = Renewal(
+            self._kept,
+            store,
+            provider,
+            absolute=settings.absolute,
+            clock=clock,
+            over=self._end,
+            revoke=self._revoke_later,
+        )
         self._together = Together()
 
     async def close(self) -> None:
@@ -102,9 +104,7 @@ class Sessions:
         try:
             session = await self._logged_in(granted, nonce)
             session_id = new_id()
-            await self._store.add(
-                self._kept(_name(session_id), session), _groups(session), self._ttl(session, session.began)
-            )
+            await self._kept.add(_name(session_id), session)
             if instead_of is not None:  # now, because a store that is full takes no other one
                 await self._end(instead_of, "another login in the same browser")
         except BaseException:
@@ -126,7 +126,7 @@ class Sessions:
             shown_as=found.name,
             login=found.session_id,
             began=now,
-            ends=self._ends(granted, now, now),
+            ends=self._renewal.ends(granted, now),
             access_token=granted.access_token,
             access_ends=None if granted.expires_in is None else now + granted.expires_in,
             refresh_token=granted.refresh_token,
@@ -147,7 +147,7 @@ class Sessions:
         if name is None or (session := await self._read(name)) is None:
             return None
         if session.stale(self._clock()):
-            return await self._together.result(name, partial(self._renewed, name), share=_SHARE)
+            return await self._together.result(name, partial(self._renewal.renewed, name), share=_SHARE)
         return session
 
     async def known(self, session_id: str) -> Session | None:
@@ -176,7 +176,7 @@ class Sessions:
     async def _obeyed(self, order: LogoutOrder) -> bool:
         """Whether that was the first time. Where it fails it may be said again, because who is not told is let in."""
         seen = f"jti:{sha256(order.jti.encode()).hexdigest()}"
-        held = await self._patiently(partial(self._store.lock, seen, max(1.0, order.until - self._clock())))
+        held = await patiently(partial(self._store.lock, seen, max(1.0, order.until - self._clock())))
         if held is None:
             return False
         group = (
@@ -185,23 +185,22 @@ class Sessions:
             else group_of_person(self._settings.issuer, order.subject)
         )
         try:
-            await self._patiently(partial(self._end_group, group, "the provider says so"))
+            await patiently(partial(self._end_group, group, "the provider says so"))
         except BaseException:
-            await self._let_go(seen, held)
+            await let_go(self._store, seen, held)
             raise
         return True
 
     async def _end_group(self, group: str, why: str) -> int:
         ended = 0
-        while taken := await self._store.take_group(group):
-            for kept in taken:
-                self._over(self._opened(kept.name, kept.sealed), why)
+        while taken := await self._kept.take_group(group):  # again, because one may have been added meanwhile
+            for session in taken:
+                self._over(session, why)
             ended += len(taken)
         return ended
 
     async def _end(self, name: str, why: str) -> Session | None:
-        sealed = await self._store.take(name)
-        session = None if sealed is None else self._opened(name, sealed)
+        session = await self._kept.take(name)
         self._over(session, why)
         return session
 
@@ -223,125 +222,14 @@ class Sessions:
             _log.warning("a token of a session that is over could not be revoked: %s", error)
 
     async def _read(self, name: str) -> Session | None:
-        sealed = await self._store.get(name, self._settings.idle)
-        session = None if sealed is None else self._opened(name, sealed)
+        session = await self._kept.get(name)
         if session is not None and session.ends <= self._clock():
             await self._end(name, "its time is over")
             return None
         return session
 
-    async def _renewed(self, name: str) -> Session | None:
-        """Renewed, by us or another process; ``None`` where it has ended. A task of its own: see ``Together``."""
-        lock = f"renewal:{name}"
-        while True:
-            held = await self._store.lock(lock, _RENEWAL)
-            if held is not None:
-                break
-            await asyncio.sleep(_LOOK_AGAIN * (0.5 + random()))  # noqa: S311  not to look all at once
-            session = await self._read(name)
-            if session is None or not session.stale(self._clock()):
-                return session
-        try:
-            session = await self._read(name)
-            if session is None or not session.stale(self._clock()):
-                return session
-            return await self._renew(name, session)
-        finally:
-            await self._let_go(lock, held)
-
-    async def _let_go(self, lock: str, held: str) -> None:
-        try:
-            await self._store.unlock(lock, held)
-        except IdentityUnavailable:
-            _log.info("a lock could not be given back; it ends by itself")
-
-    async def _renew(self, name: str, session: Session) -> Session | None:
-        assert session.refresh_token is not None
-        try:
-            granted = await self._provider.refresh(session.refresh_token)
-        except GrantRefused as refusal:
-            if refusal.code == _TAKEN:
-                return await self._not_renewed(name, session)
-            _log.error("the provider refuses to renew sessions: %s", refusal.code)
-            raise IdentityUnavailable(f"the provider refuses to renew sessions: {refusal.code}") from None
-        try:
-            renewed = await self._with(session, granted)
-        except TokenRefused as refusal:
-            await self._end(name, f"renewed with a token that is not good: {refusal}")
-            return None
-        # the old refresh token is worth nothing now
-        if not await self._patiently(partial(self._keep, name, renewed)):
-            self._revoke_later(renewed.refresh_token, renewed.access_token)  # it was ended while it was renewed
-            return None
-        return renewed
-
-    async def _not_renewed(self, name: str, session: Session) -> Session | None:
-        now = await self._read(name)
-        if now is not None and now.refresh_token != session.refresh_token:
-            return now  # another process has taken us for gone, and has renewed it
-        await self._end(name, "the provider does not renew it")
-        return None
-
-    async def _with(self, session: Session, granted: Granted) -> Session:
-        """``session`` with what was granted now. It never may more than before: that takes a new login."""
-        if granted.id_token is not None:
-            found = await self._provider.logged_in(granted.id_token, nonce=None, access_token=granted.access_token)
-            if found.subject != session.subject:
-                raise TokenRefused("sub is another than before")
-        now = self._clock()
-        goes_on = granted.refresh_token is None and granted.refresh_expires_in is None
-        return session.model_copy(
-            update={
-                "scopes": session.scopes if granted.scopes is None else session.scopes & granted.scopes,
-                "ends": session.ends if goes_on else self._ends(granted, session.began, now),
-                "access_token": granted.access_token,
-                "access_ends": None if granted.expires_in is None else now + granted.expires_in,
-                "refresh_token": granted.refresh_token or session.refresh_token,
-                "id_token": granted.id_token or session.id_token,
-            }
-        )
-
-    async def _keep(self, name: str, session: Session) -> bool:
-        return await self._store.replace(self._kept(name, session), self._ttl(session, self._clock()))
-
-    async def _patiently(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What must be done, tried again where the store does not answer."""
-        for tried in range(1, _TRIES):
-            try:
-                return await work()
-            except IdentityUnavailable:
-                await asyncio.sleep(_LOOK_AGAIN * tried)
-        return await work()
-
-    def _ends(self, granted: Granted, began: float, now: float) -> float:
-        latest = began + self._settings.absolute
-        # because nobody can renew it after that
-        return latest if granted.refresh_expires_in is None else min(latest, now + granted.refresh_expires_in)
-
-    def _ttl(self, session: Session, now: float) -> float:
-        return max(1.0, min(self._settings.idle, session.ends - now))
-
-    def _kept(self, name: str, session: Session) -> Kept:
-        return Kept(name, self._sealed.seal(name, session.model_dump_json().encode()))
-
-    def _opened(self, name: str, sealed: bytes) -> Session | None:
-        opened = self._sealed.open(name, sealed)
-        if opened is None:
-            _log.warning("a session could not be opened: its key is gone, or somebody has changed it")
-            return None
-        try:
-            return Session.model_validate_json(opened)
-        except ValidationError:
-            _log.warning("a session of another version of this program was passed over")
-            return None
-
-
-def _groups(session: Session) -> Collection[str]:
-    person = group_of_person(session.issuer, session.subject)
-    return [person, group_of_login(session.issuer, session.login)] if session.login else [person]
-
 
 def _name(session_id: str) -> str:
-    name: Any = name_of(session_id)
-    assert isinstance(name, str)
+    name = name_of(session_id)
+    assert name is not None
     return name
