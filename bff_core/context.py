@@ -37,6 +37,9 @@ class RequestContext:
     session: Any = None
     """The session of a browser, where the request is part of one."""
 
+    form_token: str = ""
+    """What a form of this browser needs, where it shows the cookie of a session, live or not."""
+
     unsure: GatewayError | None = None
     """Why it could not be found out who asks, where that is so."""
 

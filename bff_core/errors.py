@@ -7,9 +7,10 @@ when it only costs the page a part. Any other exception is a bug: it fails loudl
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, Self
+from typing import ClassVar, Final, Self
 
 __all__ = [
+    "WORTH_NOTHING",
     "AtCapacity",
     "BadReply",
     "BadStatus",
@@ -33,6 +34,7 @@ __all__ = [
     "NoInstance",
     "NotFound",
     "Reason",
+    "ShownTwice",
     "StaleConnection",
     "TargetTooLong",
     "Throttled",
@@ -109,6 +111,12 @@ class KeyInUrl(MalformedRequest):
     title = "A key or token was sent in the URL, where others read it. Send it in a header, and have it replaced."
 
 
+class ShownTwice(MalformedRequest):
+    """Two keys, two tokens, or one of each: whoever reads another one believes another client (RFC 6750, 2)."""
+
+    title = "Show one key or one token, once: in Authorization, or in X-API-Key."
+
+
 class MisdirectedRequest(GatewayError):
     """The ``Host`` is not one of ours (RFC 9110, 15.5.20)."""
 
@@ -180,7 +188,7 @@ class IdentityUnavailable(GatewayError):
 
     status = 503
     kind = "temporary-reduced-capacity"
-    title = "There is too much to do just now. Please try again soon."
+    title = "Who you are cannot be found out just now. Please try again soon."
     retry_after = 1.0
 
 
@@ -191,11 +199,15 @@ class Forbidden(GatewayError):
     reason = Reason.FORBIDDEN
 
 
+WORTH_NOTHING: Final = "invalid_grant"
+"""What a provider says of a code or a refresh token (RFC 6749, 5.2) that is good for nothing any more."""
+
+
 class GrantRefused(Forbidden):
     """The provider that somebody logs in with has answered, and the answer is no. ``code`` is OAuth's (RFC 6749, 5.2).
 
-    ``invalid_grant`` says that a code or a refresh token is worth nothing any more. Everything else says that something
-    is wrong with us, such as ``invalid_client`` with our secret, and nothing of who is logged in.
+    Everything but ``WORTH_NOTHING`` says that something is wrong with us, such as ``invalid_client`` with our secret,
+    and nothing of who is logged in.
     """
 
     title = "You could not be logged in. Please try again."

@@ -1,12 +1,11 @@
 """How upstreams are told who asks."""
 
 import re
-from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr
 
-from bff_core.setting_types import Duration, Strict
+from bff_core.setting_types import Duration, Secret, Strict
 
 __all__ = ["RelaySettings"]
 
@@ -17,22 +16,6 @@ _PARAMETERS: Final = "EC PARAMETERS"  # which some tools write in front of a key
 def _keys(value: SecretStr) -> SecretStr:
     _pems(value.get_secret_value())
     return value
-
-
-def _key_file(value: str) -> str:
-    if not Path(value).is_absolute():
-        raise ValueError(f"{value!r} is relative, and a gateway may be started from anywhere")
-    try:
-        _pems(_read(value))
-    except OSError as error:
-        raise ValueError(f"{value}: {error.strerror}") from error
-    except ValueError as error:
-        raise ValueError(f"{value}: {error}") from None
-    return value
-
-
-def _read(file: str) -> str:
-    return Path(file).read_bytes().decode("utf-8", "replace")
 
 
 def _pems(text: str) -> tuple[str, ...]:
@@ -77,13 +60,11 @@ class RelaySettings(Strict):
     issuer: Annotated[str, Field(min_length=1, max_length=255, pattern=r"^[\x21-\x7e]+$")]
     """Who says so (``iss``): what services know this gateway by."""
 
-    keys: Annotated[SecretStr, AfterValidator(_keys)] | None = None
-    """What it signs with: PEM of private keys on P-256, in the environment, as ``BFF_WEB__RELAY__KEYS``. All of them
-    are published, and the first is signed with.
+    keys: Annotated[Secret, AfterValidator(_keys)] | None = None
+    """What it signs with: PEM of private keys on P-256, in the environment, as ``BFF_WEB__RELAY__KEYS``, or in a file.
+    All of them are published, and the first is signed with. Without them, one is made at the start: for one process
+    alone.
     """
-
-    key_file: Annotated[str, AfterValidator(_key_file)] | None = None
-    """The same in a file, by its absolute path. Without either, a key is made at the start: for one process alone."""
 
     lifetime: Annotated[Duration, Field(ge=10, le=300)] = 60.0
     """How long one is good."""
@@ -91,17 +72,9 @@ class RelaySettings(Strict):
     @property
     def pems(self) -> tuple[str, ...]:
         """Each private key, that which is signed with first; none where one is to be made."""
-        if self.keys is not None:
-            return _pems(self.keys.get_secret_value())
-        return () if self.key_file is None else _pems(_read(self.key_file))
+        return () if self.keys is None else _pems(self.keys.get_secret_value())
 
     @property
     def is_shared(self) -> bool:
         """Other processes sign with the same keys."""
-        return self.keys is not None or self.key_file is not None
-
-    @model_validator(mode="after")
-    def _of_one_place(self) -> "RelaySettings":
-        if self.keys is not None and self.key_file is not None:
-            raise ValueError("keys and key_file are two places for the same: set one of them")
-        return self
+        return self.keys is not None

@@ -6,10 +6,12 @@ nothing would read, stops the start with the key and the reason.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -135,7 +137,7 @@ class GatewaySettings(BaseSettings):
                 'set it to "redis://...", or workers to 1'
             )
         if self.relay is not None and not self.relay.is_shared:
-            return "relay.keys: several workers must sign with the same key: set it, or relay.key_file, or workers to 1"
+            return "relay.keys: several workers must sign with the same key: set it, or workers to 1"
         return None
 
     @model_validator(mode="after")
@@ -148,6 +150,14 @@ class GatewaySettings(BaseSettings):
     def _processes_share(self) -> "GatewaySettings":
         if (lacking := self.not_shared) is not None:
             raise ValueError(lacking)
+        return self
+
+    @model_validator(mode="after")
+    def _browsers_are_answered(self) -> "GatewaySettings":
+        host = "" if self.session is None else urlsplit(self.session.origin).netloc.rpartition("@")[2]
+        host = host if host.endswith("]") else re.sub(r":\d+$", "", host)
+        if host and host not in [one.lower() for one in self.hosts]:
+            raise ValueError(f"session.origin: its host {host!r} is not among hosts, so that nobody would be answered")
         return self
 
     @model_validator(mode="after")

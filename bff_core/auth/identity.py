@@ -9,7 +9,7 @@ from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented, Proof
 from bff_core.auth.keys_in_urls import refuse_keys_in_url
 from bff_core.context import RequestContext, current
-from bff_core.errors import IdentityUnavailable, MalformedRequest, Unauthenticated
+from bff_core.errors import IdentityUnavailable, ShownTwice, Unauthenticated
 from bff_core.principal import Principal
 
 __all__ = ["Identity"]
@@ -77,8 +77,8 @@ def _presented(scope: Scope) -> Presented:
         text = value.decode("latin-1")
         return Presented(text) if name == _AUTHORIZATION else _of_one(name, text)
     authorization, keys, cookies = (_values(shown, name) for name in (_AUTHORIZATION, _API_KEY, _COOKIE))
-    if len(authorization) + len(keys) > 1:  # RFC 6750, 2: and whoever reads another one believes another client
-        raise MalformedRequest("credentials are shown twice")
+    if len(authorization) + len(keys) > 1:
+        raise ShownTwice("credentials are shown twice")
     return Presented(_text(authorization), _text(keys), _text(cookies))
 
 

@@ -17,7 +17,7 @@ from bff_core.auth.sealed import Sealed
 from bff_core.auth.session import name_of
 from bff_core.auth.session_store import SessionStore
 from bff_core.auth.sessions import Begun, Sessions
-from bff_core.errors import GrantRefused, LoginFailed
+from bff_core.errors import WORTH_NOTHING, GrantRefused, IdentityUnavailable, LoginFailed
 from bff_core.session_settings import SessionSettings
 
 __all__ = ["CALLBACK", "Answered", "Login", "Underway"]
@@ -118,7 +118,9 @@ class Login:
                 instead_of=begun.before,
             )
         except GrantRefused as refusal:
-            why = f"the provider does not take the code: {refusal.code}"
+            if refusal.code != WORTH_NOTHING:  # something is wrong with us, and trying again does not help
+                raise IdentityUnavailable(f"the provider refuses us: {refusal.code}") from None
+            why = "the provider does not take the code"
         except TokenRefused as refusal:
             why = f"the ID token is not good: {refusal}"
         raise self._refused(why)

@@ -65,6 +65,10 @@ class MemorySessions:
         self._said.keep(name, "said", ttl)
         return True
 
+    async def said(self, name: str) -> bool:
+        """See ``SessionStore``."""
+        return self._said.found(name) is not None
+
     async def lock(self, name: str, ttl: float) -> str | None:
         """See ``SessionStore``."""
         if self._locks.found(name) is not None:

@@ -156,7 +156,14 @@ class RedisSessions:
 
     async def once(self, name: str, ttl: float) -> bool:
         """See ``SessionStore``."""
-        return await self._set_first(f"{self._prefix}once:{name}", "said", ttl)
+        return await self._set_first(self._once(name), "said", ttl)
+
+    async def said(self, name: str) -> bool:
+        """See ``SessionStore``."""
+        try:
+            return bool(await self._redis.command("EXISTS", self._once(name), repeatable=True))
+        except RedisUnavailable as failure:
+            raise IdentityUnavailable(f"sessions: {failure}") from None
 
     async def lock(self, name: str, ttl: float) -> str | None:
         """See ``SessionStore``."""
@@ -196,6 +203,9 @@ class RedisSessions:
 
     def _group(self, group: str) -> str:
         return f"{self._prefix}group:{group}"
+
+    def _once(self, name: str) -> str:
+        return f"{self._prefix}once:{name}"
 
     def _lock(self, name: str) -> str:
         return f"{self._prefix}lock:{name}"

@@ -17,7 +17,7 @@ from bff_core.auth.kept_sessions import KeptSessions, patiently
 from bff_core.auth.provider import Provider
 from bff_core.auth.session import Session
 from bff_core.auth.session_store import SessionStore
-from bff_core.errors import GrantRefused, IdentityUnavailable
+from bff_core.errors import WORTH_NOTHING, GrantRefused, IdentityUnavailable
 
 __all__ = ["Renewal", "let_go"]
 
@@ -25,10 +25,9 @@ _log = logging.getLogger("bff.auth")
 
 _HELD: Final = 15.0  # seconds after which whoever renews is taken for gone
 _LOOK_AGAIN: Final = 0.025  # seconds, half as much or half as much again, so that not all look at once
-_TAKEN: Final = "invalid_grant"
 
 
-class Over(Protocol):
+class _Over(Protocol):
     """Ends the session of that name, and says why."""
 
     def __call__(self, name: str, why: str) -> Awaitable[object]:
@@ -49,7 +48,7 @@ class Renewal:
         *,
         absolute: float,
         clock: Callable[[], float],
-        over: Over,
+        over: _Over,
         revoke: Callable[[str | None, str], None],
     ) -> None:
         self._kept, self._store, self._provider = kept, store, provider
@@ -85,7 +84,7 @@ class Renewal:
         try:
             granted = await self._provider.refresh(session.refresh_token)
         except GrantRefused as refusal:
-            if refusal.code == _TAKEN:
+            if refusal.code == WORTH_NOTHING:
                 return await self._not_renewed(name, session)
             _log.error("the provider refuses to renew sessions: %s", refusal.code)
             raise IdentityUnavailable(f"the provider refuses to renew sessions: {refusal.code}") from None

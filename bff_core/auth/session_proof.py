@@ -15,7 +15,7 @@ from bff_core.auth.sessions import Sessions
 from bff_core.context import current
 from bff_core.principal import Principal
 
-__all__ = ["BrowserSession", "SessionProof", "browser_session"]
+__all__ = ["BrowserSession", "SessionProof", "browser_session", "form_token"]
 
 
 class BrowserSession:
@@ -61,10 +61,14 @@ class SessionProof:
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``. A cookie that is of no session any more is that of somebody unknown, and no attack."""
         session_id = shown(presented.cookie, self._cookie)
-        session = None if session_id is None else await self._sessions.find(session_id)
-        if session_id is None or session is None:
+        if session_id is None:
             return None
-        current().session = BrowserSession(session_id, session, self._tokens.bound(session_id))
+        context = current()
+        context.form_token = self._tokens.bound(session_id)  # of one that has ended too, or no form would be let in
+        session = await self._sessions.find(session_id)
+        if session is None:
+            return None
+        context.session = BrowserSession(session_id, session, context.form_token)
         return session.principal
 
     def facts(self) -> Mapping[str, Any]:
@@ -89,3 +93,8 @@ def browser_session() -> BrowserSession | None:
     """That of the current request, where it is part of one."""
     found: BrowserSession | None = current().session
     return found
+
+
+def form_token() -> str:
+    """What every form of the current page has in its field ``csrf``; empty where its browser shows no session."""
+    return current().form_token

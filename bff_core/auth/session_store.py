@@ -52,6 +52,10 @@ class SessionStore(Protocol):
         """True for the first who says this name in so long, among all processes."""
         ...
 
+    async def said(self, name: str) -> bool:
+        """Somebody has said this name to ``once``, and its time is not over."""
+        ...
+
     async def lock(self, name: str, ttl: float) -> str | None:
         """What ``unlock`` needs, where nobody else has it; ``None`` where somebody has. It is free again after ``ttl``,
         because whoever has it may be gone.

@@ -105,6 +105,7 @@ class Sessions:
             session = await self._logged_in(granted, nonce)
             session_id = new_id()
             await self._kept.add(_name(session_id), session)
+            await self._check_not_ended(_name(session_id), session)
             if instead_of is not None:  # now, because a store that is full takes no other one
                 await self._end(instead_of, "another login in the same browser")
         except BaseException:
@@ -112,6 +113,14 @@ class Sessions:
             raise
         audit.session_began(session)
         return Begun(session_id, session)
+
+    async def _check_not_ended(self, name: str, session: Session) -> None:
+        """After it is kept, because an order to end this login finds it from then on; and one that came sooner is
+        remembered.
+        """
+        if session.login and await self._store.said(_order(group_of_login(session.issuer, session.login))):
+            await self._end(name, "the provider has ended this login meanwhile")
+            raise TokenRefused("the provider has ended this login meanwhile")
 
     async def _logged_in(self, granted: Granted, nonce: str) -> Session:
         if granted.id_token is None:
@@ -185,6 +194,8 @@ class Sessions:
             else group_of_person(self._settings.issuer, order.subject)
         )
         try:
+            if order.session_id:  # because this login may be on its way here; that of a person may be a new one
+                await patiently(partial(self._store.once, _order(group), self._settings.login))
             await patiently(partial(self._end_group, group, "the provider says so"))
         except BaseException:
             await let_go(self._store, seen, held)
@@ -227,6 +238,10 @@ class Sessions:
             await self._end(name, "its time is over")
             return None
         return session
+
+
+def _order(group: str) -> str:
+    return f"ended:{group}"
 
 
 def _name(session_id: str) -> str:

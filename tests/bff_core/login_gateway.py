@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import httpx
 from fastapi import APIRouter, Request
 
-from bff_core.auth import Requires
+from bff_core.auth import Requires, form_token
 from bff_core.composition import Composition
 from bff_core.context import current
 from bff_core.gateway import gateway
@@ -61,6 +61,11 @@ async def page() -> dict[str, str | None]:
     return {"public": public.value, "private": private.value}
 
 
+@router.get("/form")
+async def form() -> str:
+    return form_token()
+
+
 @router.api_route("/change", methods=["POST", "PUT", "PATCH", "DELETE"])
 async def change(request: Request) -> str:
     return (await request.body()).decode()
@@ -82,6 +87,8 @@ class LoginGateway:
         self.identity = Identity(folder, _clients(origin), answering=self._hear, access_lifetime=access_lifetime)
         self.given: list[dict[str, Any]] = []
         """What the provider has answered at its token endpoint."""
+        self.meanwhile: Callable[[], Awaitable[object]] | None = None
+        """What happens while such an answer is on its way."""
         self.internet = SimulatedInternet({"127.0.0.1": self._provider})
         set_up = {
             "origin": origin,
@@ -112,6 +119,8 @@ class LoginGateway:
         async def watched(message: Any) -> None:
             if scope["path"] == "/token" and message.get("body"):
                 self.given.append(json.loads(message["body"]))
+                if self.meanwhile is not None:
+                    await self.meanwhile()
             await send(message)
 
         await self.identity.app(scope, receive, watched)

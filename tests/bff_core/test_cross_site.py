@@ -103,6 +103,17 @@ async def test_a_form_of_somebody_unknown_has_no_session_to_ride_on(gateway):
     assert reply.status_code == 200
 
 
+async def test_a_form_of_a_browser_whose_session_has_ended_is_done_with_the_token_of_its_page(gateway, alice):
+    kept = alice.http.cookies["session"]
+    await alice.log_out()
+    alice.http.cookies["session"] = kept
+    token = (await alice.get("/form", CLICK)).json()
+
+    assert (await alice.get("/who")).json() == []
+    assert (await alice.http.post("/change", data={"csrf": token}, headers=FORM)).status_code == 200
+    assert (await alice.http.post("/change", data={"a": "b"}, headers=FORM)).status_code == 403
+
+
 async def test_a_form_that_never_ends_is_not_read_to_its_end(alice):
     reply = await alice.http.post("/change", data={"a": "x" * 70_000}, headers=FORM)
     assert reply.status_code == 413

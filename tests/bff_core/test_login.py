@@ -379,6 +379,14 @@ async def test_a_provider_that_hangs_costs_a_page_what_is_private_and_nothing_el
     assert (await browser.get("/page")).json()["private"] == "private"
 
 
+async def test_where_the_provider_does_not_take_us_for_who_we_are_nobody_is_told_to_try_again(tmp_path):
+    browser = LoginGateway(tmp_path, client_secret="another").browser()
+    reply = await browser.come_back(await browser.allow(await browser.begin()))
+
+    assert (reply.status_code, reply.json()["type"]) == (503, "/problems/temporary-reduced-capacity")
+    assert "session" not in set_cookies(reply)
+
+
 async def test_a_code_is_sent_once_whatever_becomes_of_it(gateway):
     browser = gateway.browser()
     location = await browser.allow(await browser.begin())

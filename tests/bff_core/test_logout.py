@@ -182,3 +182,18 @@ async def test_a_logout_token_ends_sessions_once(gateway, alice):
     )
     assert replayed.status_code == 400
     assert (await alice.get("/who")).json()[1] == "alice"
+
+
+async def test_a_login_that_the_provider_ends_while_it_is_on_its_way_is_none(gateway):
+    async def logged_out():
+        return await gateway.identity.http.post("/_logout_user/alice")
+
+    browser = gateway.browser()
+    location = await browser.allow(await browser.begin())
+    gateway.meanwhile = logged_out
+    assert (await browser.come_back(location)).status_code == 400
+    gateway.meanwhile = None
+    assert await browser.session() == {"signed_in": False, "shown_as": None, "ends_in": None, "csrf": None}
+
+    await browser.log_in("alice")
+    assert (await browser.get("/who")).json()[1] == "alice"

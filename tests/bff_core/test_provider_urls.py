@@ -325,6 +325,7 @@ def test_a_provider_and_an_issuer_of_bearers_are_called_by_names_of_their_own() 
         listen="127.0.0.1:8000",
         admin="127.0.0.1:9000",
         deadline="2s",
+        hosts=["www.test"],
         upstreams={},
         bearer=given,
         session=json.loads(session().model_dump_json(include={"origin", "issuer", "client_id"}))

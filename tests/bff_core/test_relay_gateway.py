@@ -27,7 +27,7 @@ BEARER = {"issuer": ISSUER, "audience": AUDIENCE}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 KEYS = {"database": "sqlite+aiosqlite:////nowhere/keys.db", "pepper": PEPPER}
 SESSION = {
-    "origin": "http://localhost:8000",
+    "origin": "https://gateway.test",
     "issuer": ISSUER,
     "client_id": "web",
     "client_secret": "secret",

@@ -76,7 +76,7 @@ def test_what_is_not_said_has_its_documented_default(tmp_path: Path) -> None:
 def test_keys_come_from_the_environment_or_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     both = f"{PARAMETERS}{traditional(1)}\n{pem()}"
     (tmp_path / "keys.pem").write_bytes(both.replace("\n", "\r\n").encode())
-    in_a_file = loaded(tmp_path, f'key_file = "{tmp_path}/keys.pem"')
+    in_a_file = loaded(tmp_path, f'keys = "file:{tmp_path}/keys.pem"')
     monkeypatch.setenv("BFF_SHOP__RELAY__KEYS", both)
     in_the_environment = loaded(tmp_path)
     for found in (in_a_file, in_the_environment):
@@ -117,8 +117,8 @@ def test_wrong_keys_are_named_and_never_quoted(
     tmp_path: Path, keys: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "keys.pem").write_text(keys)
-    message = wrong(tmp_path, f'key_file = "{tmp_path}/keys.pem"')
-    assert f"settings.toml: relay.key_file: {tmp_path}/keys.pem: " in message
+    message = wrong(tmp_path, f'keys = "file:{tmp_path}/keys.pem"')
+    assert "settings.toml: relay.keys: " in message
     assert said in message
     monkeypatch.setenv("BFF_SHOP__RELAY__KEYS", keys)
     message = wrong(tmp_path)
@@ -127,8 +127,8 @@ def test_wrong_keys_are_named_and_never_quoted(
 
 
 WRONG = {
-    "a relative file": ('key_file = "keys.pem"', "relay.key_file: 'keys.pem' is relative"),
-    "a file that is not there": ('key_file = "/no/such/keys.pem"', "relay.key_file: /no/such/keys.pem: No such file"),
+    "a relative file": ('keys = "file:keys.pem"', "relay.keys: is a relative path"),
+    "a file that is not there": ('keys = "file:/no/such/keys.pem"', "relay.keys: /no/such/keys.pem: No such file"),
     "no text": ("keys = 3", "relay.keys: Input should be a valid string"),
     "no name": ('issuer = ""', "relay.issuer: String should have at least 1 character"),
     "a name with a space": ('issuer = "my shop"', "relay.issuer: String should match pattern"),
@@ -148,18 +148,10 @@ def test_a_wrong_setting_is_named(tmp_path: Path, line: str, said: str) -> None:
     assert "hush" not in str(refused.value)
 
 
-def test_keys_in_two_places_are_not_chosen_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "keys.pem").write_text(pem())
-    monkeypatch.setenv("BFF_SHOP__RELAY__KEYS", pem(1))
-    assert "relay: keys and key_file are two places for the same" in wrong(
-        tmp_path, f'key_file = "{tmp_path}/keys.pem"'
-    )
-
-
 def test_several_processes_need_a_key_that_all_of_them_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "relay.keys: several workers must sign with the same key" in wrong(tmp_path, above="workers = 2")
     (tmp_path / "keys.pem").write_text(pem())
-    assert loaded(tmp_path, f'key_file = "{tmp_path}/keys.pem"', above="workers = 2").workers == 2
+    assert loaded(tmp_path, f'keys = "file:{tmp_path}/keys.pem"', above="workers = 2").workers == 2
     monkeypatch.setenv("BFF_SHOP__RELAY__KEYS", pem())
     assert loaded(tmp_path, above="workers = 2").workers == 2
 
@@ -173,7 +165,7 @@ def test_an_operator_reads_what_is_set_and_nothing_secret(tmp_path: Path) -> Non
     (tmp_path / "keys.pem").write_text(pem() + pem(1))
     told = "tells services who asks, as shop, in tokens of 60 s, signed with"
     assert identity(loaded(tmp_path)) == [f"{told} a key made at the start"]
-    line = f'key_file = "{tmp_path}/keys.pem"'
+    line = f'keys = "file:{tmp_path}/keys.pem"'
     assert identity(loaded(tmp_path, line)) == [f"{told} 2 keys, the first of them"]
     (tmp_path / "keys.pem").write_text(pem())
     assert identity(loaded(tmp_path, line)) == [f"{told} 1 key"]
@@ -183,4 +175,4 @@ def test_processes_that_only_the_command_asks_for_need_one_too(tmp_path: Path) -
     with pytest.raises(SettingsError, match=r"^--workers: relay\.keys: several workers must sign with the same key"):
         changed(loaded(tmp_path), workers=2)
     (tmp_path / "keys.pem").write_text(pem())
-    assert changed(loaded(tmp_path, f'key_file = "{tmp_path}/keys.pem"'), workers=2).workers == 2
+    assert changed(loaded(tmp_path, f'keys = "file:{tmp_path}/keys.pem"'), workers=2).workers == 2

@@ -18,6 +18,7 @@ listen = "127.0.0.1:8000"
 admin = "127.0.0.1:9000"
 deadline = "2s"
 upstreams = {{}}
+hosts = ["shop.test", "localhost", "127.0.0.1"]
 {}
 [session]
 {}
@@ -70,6 +71,10 @@ def test_a_missing_secret_names_the_variable_that_sets_it(tmp_path: Path, name: 
 
 
 WRONG = {
+    "an origin that is not answered for": (
+        {"origin": '"https://other.test:8443"'},
+        "session.origin: its host 'other.test' is not among hosts, so that nobody would be answered",
+    ),
     "no origin": ({"origin": '"shop.test"'}, "session.origin: is no URL"),
     "an origin with a path": (
         {"origin": '"https://shop.test/app"'},

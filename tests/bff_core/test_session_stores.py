@@ -155,10 +155,14 @@ async def test_a_session_may_be_large(store: SessionStore) -> None:
 
 
 async def test_only_the_first_may_say_a_name_until_it_is_forgotten(store: SessionStore) -> None:
+    assert not await store.said("state")
     assert await store.once("state", 0.2)
     assert not await store.once("state", LONG)
+    assert await store.said("state")
+    assert not await store.said("other")
     assert await store.once("other", LONG)
     await asyncio.sleep(0.25)
+    assert not await store.said("state")
     assert await store.once("state", LONG)
 
 

@@ -50,10 +50,10 @@ def test_what_is_shown_can_be_set(above: str, below: str, tmp_path: Path) -> Non
 
 def test_every_setting_is_documented_with_its_true_default() -> None:
     said = {key.strip("`").removeprefix("relay."): default.strip("`") for key, default, _ in SETTINGS}
-    assert said == {"issuer": "required", "keys": "none", "key_file": "none", "lifetime": '"60s"'}
+    assert said == {"issuer": "required", "keys": "none", "lifetime": '"60s"'}
     assert said.keys() == RelaySettings.model_fields.keys()
     plain = RelaySettings(issuer="web")
-    assert (plain.keys, plain.key_file) == (None, None)
+    assert plain.keys is None
     assert plain == RelaySettings(issuer="web", lifetime=json.loads(said["lifetime"]))
 
 
