@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
-from bff_core.auth.key_format import LONGEST, PREFIX, read_key
+from bff_core.auth.key_format import PREFIX, read_key
 from bff_core.auth.key_refusals import KeyRefused, StoreFailed
 from bff_core.auth.key_store import Keeps, KeyStore
 from bff_core.auth.key_uses import KeyUses
@@ -21,7 +21,6 @@ __all__ = ["ApiKeys"]
 _log = logging.getLogger("bff.keys")
 
 _BEARER: Final = "Bearer "
-_BORNE: Final = _BEARER + PREFIX
 
 
 class ApiKeys:
@@ -49,18 +48,9 @@ class ApiKeys:
             fresh=settings.fresh,
         )
 
-    def known(self, presented: Presented) -> Principal | None:
+    def known(self, shown: bytes) -> Principal | None:
         """See ``Proof``."""
-        text = presented.api_key
-        if text is None:
-            borne = presented.authorization
-            if borne is None or PREFIX not in borne:
-                return None
-            # the first is how it is written nearly always
-            text = borne[len(_BEARER) :] if borne.startswith(_BORNE) else _shown(presented)
-            if text is None:
-                return None
-        return None if len(text) > LONGEST else self._known.principal(text)
+        return self._known.principal(shown)
 
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
@@ -72,7 +62,7 @@ class ApiKeys:
             if key.environment != self._environment:
                 why = f"it is for {key.environment}, and here is {self._environment}"
                 raise KeyRefused(why, key.id, reason="it is for another environment")
-            return await self._known.asked(key)
+            return await self._known.asked(key, presented.fingerprint)
         except KeyRefused as refusal:
             why, reason = str(refusal), refusal.reason
             self._refusals.note(why, reason=reason, key_id=refusal.key_id, owner=refusal.owner)

@@ -8,7 +8,6 @@ from typing import Any, Final
 from bff_core.auth.algorithms import Algorithms
 from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
-from bff_core.auth.fingerprint import fingerprint
 from bff_core.auth.introspection import Introspection
 from bff_core.auth.issuer import Issuer
 from bff_core.auth.issuer_keys import IssuerKeys
@@ -62,14 +61,9 @@ class Bearer:
         self._signed = SignedTokens(Algorithms(settings.algorithms), self._keys)
         self._introspection = Introspection(self._issuer, settings.introspection) if settings.introspection else None
 
-    def known(self, presented: Presented) -> Principal | None:
-        """See ``Proof``. One hash and one look: only what was well made is ever kept, so nothing is parsed here."""
-        shown = presented.authorization
-        if shown is None:
-            return None
-        # the first is how it is written nearly always
-        token = shown[len(_SCHEME) :] if shown.startswith("Bearer ") else _token(shown)
-        return None if token is None else self._known.principal(fingerprint(token), self._clock())
+    def known(self, shown: bytes) -> Principal | None:
+        """See ``Proof``. One look: only what was well made is ever kept, so nothing is parsed here."""
+        return self._known.principal(shown, self._clock())
 
     async def principal(self, presented: Presented) -> Principal | None:
         """See ``Proof``."""
@@ -77,7 +71,7 @@ class Bearer:
         if token is None:
             return None
         try:
-            return await self._bearer(token)
+            return await self._bearer(token, presented.fingerprint)
         except TokenRefused as refusal:
             wrong = str(refusal)
         self._refusals.note(wrong)
@@ -104,25 +98,24 @@ class Bearer:
             await self._introspection.close()
         await self._issuer.close()
 
-    async def _bearer(self, token: str) -> Principal:
+    async def _bearer(self, token: str, shown: bytes) -> Principal:
         if len(token) > _LONGEST or not _B64TOKEN.fullmatch(token):
             raise TokenRefused("it is too long, or no token")
-        digest = fingerprint(token)
         if is_jwt(token):
             proven, longest = await self._verified(token), _VERIFIED
         else:
-            proven, longest = await self._introspected(token, digest), _INTROSPECTED
+            proven, longest = await self._introspected(token, shown), _INTROSPECTED
         now = self._clock()
-        self._known.keep(digest, proven.principal, now, min(proven.expires, now + longest))
+        self._known.keep(shown, proven.principal, now, min(proven.expires, now + longest))
         return proven.principal
 
     async def _verified(self, token: str) -> Proven:
         return await self._signed.verified(token, lambda header, said: self._rules.signed(header, said, self._clock()))
 
-    async def _introspected(self, token: str, digest: bytes) -> Proven:
+    async def _introspected(self, token: str, shown: bytes) -> Proven:
         if self._introspection is None:
             raise TokenRefused("it is no JWT, and nobody is asked about others")
-        return self._rules.introspected(await self._introspection.active(token, digest), self._clock())
+        return self._rules.introspected(await self._introspection.active(token, shown), self._clock())
 
 
 def _token(shown: str) -> str | None:

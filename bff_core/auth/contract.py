@@ -1,11 +1,15 @@
 """What every way to prove who one is promises."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from bff_core.auth.fingerprint import fingerprint
 from bff_core.principal import Principal
 
-__all__ = ["Presented", "Proof"]
+__all__ = ["API_KEY", "AUTHORIZATION", "Presented", "Proof"]
+
+AUTHORIZATION: Final = b"authorization"
+API_KEY: Final = b"x-api-key"
 
 
 class Presented(NamedTuple):
@@ -19,6 +23,13 @@ class Presented(NamedTuple):
 
     cookie: str | None = None
     """The value of ``Cookie``; several of them are joined by ``; `` (RFC 9113, 8.2.3)."""
+
+    @property
+    def fingerprint(self) -> bytes:
+        """By which a token or a key is known again, as it is written; empty where there is none."""
+        if self.authorization is not None:
+            return fingerprint(AUTHORIZATION, _raw(self.authorization))
+        return b"" if self.api_key is None else fingerprint(API_KEY, _raw(self.api_key))
 
 
 class Proof(Protocol):
@@ -39,8 +50,10 @@ class Proof(Protocol):
         """What ``WWW-Authenticate`` says to who shows nothing (RFC 9110, 11.6.1), such as ``Bearer realm="mobile"``."""
         ...
 
-    def known(self, presented: Presented) -> Principal | None:
-        """Who it is, where that was found out before and still holds. On the way of every request: it never waits."""
+    def known(self, shown: bytes) -> Principal | None:
+        """Who has shown what has this fingerprint, where that was found out before and still holds. On the way of every
+        request: it never waits.
+        """
         ...
 
     async def principal(self, presented: Presented) -> Principal | None:
@@ -62,3 +75,11 @@ class Proof(Protocol):
     async def close(self) -> None:
         """End it."""
         ...
+
+
+def _raw(value: str) -> bytes:
+    """As it came; the front door reads it as Latin-1."""
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        return value.encode(errors="surrogatepass")

@@ -6,7 +6,8 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from bff_core.auth.audit import Refusals
-from bff_core.auth.contract import Presented, Proof
+from bff_core.auth.contract import API_KEY, AUTHORIZATION, Presented, Proof
+from bff_core.auth.fingerprint import fingerprint
 from bff_core.auth.keys_in_urls import refuse_keys_in_url
 from bff_core.context import RequestContext, current
 from bff_core.errors import IdentityUnavailable, ShownTwice, Unauthenticated
@@ -14,9 +15,10 @@ from bff_core.principal import Principal
 
 __all__ = ["Identity"]
 
-_NOTHING: Final = Presented()
-_AUTHORIZATION, _API_KEY, _COOKIE = b"authorization", b"x-api-key", b"cookie"
-_SHOWN: Final = frozenset({_AUTHORIZATION, _API_KEY, _COOKIE})
+_COOKIE: Final = b"cookie"
+_SHOWN: Final = frozenset({AUTHORIZATION, API_KEY, _COOKIE})
+
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class Identity:
@@ -41,15 +43,21 @@ class Identity:
             context = current()
             context.challenges = self._challenges
             refuse_keys_in_url(scope, self._in_urls)
-            presented = _presented(scope)
-            if presented is not _NOTHING:
-                for proof in self._proofs:
-                    if (found := proof.known(presented)) is not None:
-                        context.principal = found
-                        break
-                else:
-                    await self._find_out(presented, context)
+            shown = [header for header in scope["headers"] if header[0] in _SHOWN]
+            if shown and not (len(shown) == 1 and self._is_known(context, *shown[0])):
+                await self._find_out(_presented(shown), context)
         await self._app(scope, receive, send)
+
+    def _is_known(self, context: RequestContext, name: bytes, value: bytes) -> bool:
+        """Whether the one thing that is shown was seen before, as nearly all are."""
+        if name == _COOKIE:
+            return False
+        shown = fingerprint(name, value)
+        for proof in self._proofs:
+            if (found := proof.known(shown)) is not None:
+                context.principal = found
+                return True
+        return False
 
     async def _find_out(self, presented: Presented, context: RequestContext) -> None:
         try:
@@ -60,6 +68,10 @@ class Identity:
             context.unsure = error.copy()  # without its traceback, and what that keeps
 
     async def _principal(self, presented: Presented) -> Principal | None:
+        shown = presented.fingerprint  # again, because beside a cookie it was not asked for
+        for proof in self._proofs if shown else ():
+            if (found := proof.known(shown)) is not None:
+                return found
         for proof in self._proofs:
             if (found := await proof.principal(presented)) is not None:
                 return found
@@ -68,25 +80,14 @@ class Identity:
         return None
 
 
-def _presented(scope: Scope) -> Presented:
-    shown = [header for header in scope["headers"] if header[0] in _SHOWN]
-    if not shown:
-        return _NOTHING
-    if len(shown) == 1:  # as it nearly always is
-        name, value = shown[0]
-        text = value.decode("latin-1")
-        return Presented(text) if name == _AUTHORIZATION else _of_one(name, text)
-    authorization, keys, cookies = (_values(shown, name) for name in (_AUTHORIZATION, _API_KEY, _COOKIE))
+def _presented(shown: Headers) -> Presented:
+    authorization, keys, cookies = (_values(shown, name) for name in (AUTHORIZATION, API_KEY, _COOKIE))
     if len(authorization) + len(keys) > 1:
         raise ShownTwice("credentials are shown twice")
     return Presented(_text(authorization), _text(keys), _text(cookies))
 
 
-def _of_one(name: bytes, text: str) -> Presented:
-    return Presented(None, text) if name == _API_KEY else Presented(None, None, text)
-
-
-def _values(headers: list[tuple[bytes, bytes]], name: bytes) -> list[bytes]:
+def _values(headers: Headers, name: bytes) -> list[bytes]:
     return [value for found, value in headers if found == name]
 
 

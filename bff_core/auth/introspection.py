@@ -22,12 +22,12 @@ class Introspection:
         self._us = basic(settings.client_id, settings.client_secret)
         self._together = Together()
 
-    async def active(self, token: str, digest: bytes) -> dict[str, Any]:
-        """What the issuer says of an active token; ``digest`` is its fingerprint.
+    async def active(self, token: str, shown: bytes) -> dict[str, Any]:
+        """What the issuer says of an active token; ``shown`` is the fingerprint of what bears it.
 
         Raises ``TokenRefused`` where it is not active, ``IdentityUnavailable`` where the issuer does not say.
         """
-        answer = await self._together.result(digest, partial(self._ask, token))
+        answer = await self._together.result(shown, partial(self._ask, token))
         active = answer.get("active")
         if active is False:
             raise TokenRefused("the issuer says that it is not active")

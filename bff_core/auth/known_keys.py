@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping, Sequence
 from time import time
 from typing import Any, Final, TypeVar
 
-from bff_core.auth.fingerprint import fingerprint
 from bff_core.auth.kept_key import KeptKey
 from bff_core.auth.key_format import ApiKey
 from bff_core.auth.key_questions import Questions
@@ -22,6 +21,7 @@ __all__ = ["KnownKeys"]
 _T = TypeVar("_T")
 
 _MOST: Final = 10_000  # keys, and as many ids that are none
+_WAYS: Final = 4  # of writing a key in a header, that are known at once
 _WITHIN: Final = 2.0  # seconds that a request waits
 
 
@@ -35,8 +35,8 @@ class _Known:
         self.principal = principal
         """``None`` where it is not live."""
         self.again, self.until = again, until
-        self.proven: bytes | None = None
-        """Its fingerprint, once somebody has shown it."""
+        self.proven: list[bytes] = []
+        """The fingerprints by which it was shown, of late."""
 
 
 class KnownKeys:
@@ -68,9 +68,9 @@ class KnownKeys:
         """Until when nobody is asked for them."""
         self._questions = Questions(self._ask)
 
-    def principal(self, text: str) -> Principal | None:
-        """Whose key this is, where that is known and fresh. It never waits."""
-        known = self._proven.get(fingerprint(text))
+    def principal(self, shown: bytes) -> Principal | None:
+        """Whose key it is that has been shown by this fingerprint, where that is known and fresh. It never waits."""
+        known = self._proven.get(shown)
         if known is None:
             return None
         now = asyncio.get_running_loop().time()
@@ -81,8 +81,9 @@ class KnownKeys:
         self._uses.note(known.kept.id, now)
         return known.principal
 
-    async def asked(self, key: ApiKey) -> Principal:
-        """Whose key it is. Waits for an answer where there is no fresh one, at most until the request's deadline.
+    async def asked(self, key: ApiKey, shown: bytes) -> Principal:
+        """Whose key it is, which is known by the fingerprint ``shown`` from then on. Waits for an answer where there is
+        no fresh one, at most until the request's deadline.
 
         Raises ``KeyRefused``, or ``IdentityUnavailable`` where there is no answer.
         """
@@ -92,7 +93,7 @@ class KnownKeys:
             await self._questions.answered(key.id, within, is_known=key.id in self._known)
         if not self._is_fresh(key.id):
             raise IdentityUnavailable(f"keys: {self._questions.why()}")
-        return self._judged(key)
+        return self._judged(key, shown)
 
     def lost(self, why: str) -> None:
         """Where they are kept did not answer, before any was shown."""
@@ -111,7 +112,7 @@ class KnownKeys:
         now = asyncio.get_running_loop().time()
         return now < (self._unknown.get(key_id, 0.0) if known is None else known.until)
 
-    def _judged(self, key: ApiKey) -> Principal:
+    def _judged(self, key: ApiKey, shown: bytes) -> Principal:
         known = self._known.get(key.id)
         if known is None:
             raise KeyRefused("there is no such key", key.id)
@@ -122,10 +123,16 @@ class KnownKeys:
             raise KeyRefused("its secret is wrong", key.id)  # whoever shows it need not be the owner
         if known.principal is None or kept.state(self._wall()) != "live":
             raise KeyRefused(f"it is {kept.state(self._wall())}", key.id, kept.owner)
-        known.proven = fingerprint(key.text)
-        self._proven[known.proven] = known
+        self._remember(known, shown)
         self._uses.note(key.id, asyncio.get_running_loop().time())
         return known.principal
+
+    def _remember(self, known: _Known, shown: bytes) -> None:
+        if shown not in known.proven:
+            known.proven.append(shown)
+        if len(known.proven) > _WAYS:
+            self._proven.pop(known.proven.pop(0), None)
+        self._proven[shown] = known
 
     async def _ask(self, ids: Sequence[str]) -> None:
         asked = asyncio.get_running_loop().time()  # not when the answer came: it may be as old as the question
@@ -141,8 +148,8 @@ class KnownKeys:
         # so that the dicts are in the order of what was learnt, and what goes first is the oldest
         self._unknown.pop(key_id, None)
         known = self._known.pop(key_id, None)
-        if known is not None and known.proven is not None:
-            del self._proven[known.proven]
+        for shown in () if known is None else known.proven:
+            self._proven.pop(shown, None)
         return known
 
     def _learn(self, kept: KeptKey, asked: float, before: _Known | None) -> None:
@@ -155,9 +162,9 @@ class KnownKeys:
             until = min(until, asyncio.get_running_loop().time() + kept.expires_at - now)
         known = _Known(kept, principal, asked + self._fresh / 2, until)
         # not where it is refused from now on, or that would be a use of it
-        if before is not None and before.proven is not None and principal is not None and _is_same(before.kept, kept):
-            known.proven = before.proven
-            self._proven[before.proven] = known
+        if before is not None and principal is not None and _is_same(before.kept, kept):
+            for shown in before.proven:
+                self._remember(known, shown)
         self._known[kept.id] = known
         if len(self._known) > _MOST:
             self._forget(next(iter(self._known)))

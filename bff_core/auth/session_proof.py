@@ -54,7 +54,7 @@ class SessionProof:
         self._cookie, self._sessions, self._tokens = cookie, sessions, tokens
         self._store, self._provider, self._refusals = store, provider, refusals
 
-    def known(self, presented: Presented) -> Principal | None:  # noqa: ARG002
+    def known(self, shown: bytes) -> Principal | None:  # noqa: ARG002
         """See ``Proof``."""
         return None
 

@@ -24,7 +24,7 @@ def signed_in_as(app: FastAPI, principal: Principal) -> dict[str, str]:
     if not proofs:
         raise ValueError(f"{app.state.settings.name} has nothing in its settings by which somebody can be known")
     shown = _SCHEME + token_urlsafe(32)
-    proofs.insert(0, _Vouching(shown, principal))
+    proofs.insert(0, _Vouching(Presented(shown), principal))
     return {"authorization": shown}
 
 
@@ -33,14 +33,14 @@ class _Vouching:
 
     name, challenge, varies = "testing", "", ()
 
-    def __init__(self, shown: str, principal: Principal) -> None:
-        self._shown, self._principal = shown, principal
+    def __init__(self, shown: Presented, principal: Principal) -> None:
+        self._shown, self._principal = shown.fingerprint, principal
 
-    def known(self, presented: Presented) -> Principal | None:
-        return self._principal if presented.authorization == self._shown else None
+    def known(self, shown: bytes) -> Principal | None:
+        return self._principal if shown == self._shown else None
 
     async def principal(self, presented: Presented) -> Principal | None:
-        return self.known(presented)
+        return self.known(presented.fingerprint)
 
     def facts(self) -> Mapping[str, Any]:
         return {}

@@ -5,6 +5,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from secrets import token_bytes
 from typing import Any
 
 import pytest
@@ -47,7 +48,7 @@ async def proof(store: HeldStore) -> AsyncIterator[ApiKeys]:
 
 async def shown(keys: KnownKeys, key: ApiKey) -> Principal:
     """As a request shows it: what is known is believed, and otherwise asked for."""
-    return keys.principal(key.text) or await keys.asked(key)
+    return keys.principal(key.text.encode()) or await keys.asked(key, key.text.encode())
 
 
 async def is_refused(keys: KnownKeys, key: ApiKey, why: str) -> bool:
@@ -65,7 +66,7 @@ async def test_a_key_that_is_known_waits_for_nobody() -> None:
     store = HeldStore()
     keys, key = known_keys(store), store.make()
     await shown(keys, key)
-    assert keys.principal(key.text) == ACME
+    assert keys.principal(key.text.encode()) == ACME
     assert len(store.questions) == 1
 
 
@@ -81,10 +82,10 @@ async def test_a_revoked_key_is_refused_within_ten_seconds(busy: bool) -> None:
     for _ in range(99 if busy else 0):
         await asyncio.sleep(0.1)
         for keys in gateways:
-            keys.principal(key.text)
+            keys.principal(key.text.encode())
     await asyncio.sleep(revoked + 10 - now())
     for keys in gateways:
-        assert keys.principal(key.text) is None
+        assert keys.principal(key.text.encode()) is None
         assert await is_refused(keys, key, "it is revoked")
 
 
@@ -95,7 +96,7 @@ async def test_a_busy_key_never_waits_for_a_slow_database() -> None:
     store.takes = 1.5
     for _ in range(600):
         await asyncio.sleep(0.1)
-        assert keys.principal(key.text) == ACME
+        assert keys.principal(key.text.encode()) == ACME
     assert 8 <= len(store.questions) <= 14  # of a minute, one for each 5 s or so
 
 
@@ -108,7 +109,7 @@ async def test_an_answer_is_as_old_as_its_question() -> None:
     store.revoke(key)  # the database has read it before
     assert await asked == ACME
     await asyncio.sleep(10 - now())
-    assert keys.principal(key.text) is None
+    assert keys.principal(key.text.encode()) is None
 
 
 async def test_a_key_that_expires_is_refused_from_that_moment() -> None:
@@ -116,7 +117,7 @@ async def test_a_key_that_expires_is_refused_from_that_moment() -> None:
     keys, key = known_keys(store), store.make(expires_at=7)
     await shown(keys, key)
     await asyncio.sleep(6.99)
-    assert keys.principal(key.text) == ACME
+    assert keys.principal(key.text.encode()) == ACME
     await asyncio.sleep(0.02)
     assert await is_refused(keys, key, "it is expired")
 
@@ -128,9 +129,9 @@ async def test_known_keys_outlive_the_database_as_long_as_they_are_fresh_and_no_
     store.down = True
     for _ in range(99):
         await asyncio.sleep(0.1)
-        assert keys.principal(key.text) == ACME
+        assert keys.principal(key.text.encode()) == ACME
     with pytest.raises(IdentityUnavailable):
-        await keys.asked(other)
+        await keys.asked(other, b"other")
     await asyncio.sleep(0.2)
     for _ in range(100):
         with pytest.raises(IdentityUnavailable, match="it is down"):
@@ -147,7 +148,7 @@ async def test_a_database_that_says_nothing_costs_a_request_two_seconds_at_most(
     store = HeldStore()
     store.takes = 60.0
     with pytest.raises(IdentityUnavailable):
-        await known_keys(store).asked(store.make())
+        await known_keys(store).asked(store.make(), b"shown")
     assert now() == pytest.approx(2.0)
 
 
@@ -157,7 +158,7 @@ async def test_nobody_waits_longer_than_the_deadline_of_the_request() -> None:
     token = enter(RequestContext(until=0.3))
     try:
         with pytest.raises(IdentityUnavailable):
-            await known_keys(store).asked(store.make())
+            await known_keys(store).asked(store.make(), b"shown")
     finally:
         leave(token)
     assert now() == pytest.approx(0.3)
@@ -192,7 +193,7 @@ async def test_guesses_at_a_key_that_there_is_are_refused_without_a_question() -
     for _ in range(50):
         guess = new_key("live")
         wrong = ApiKey("live", key.id, guess.text.replace(guess.id, key.id))
-        assert keys.principal(wrong.text) is None
+        assert keys.principal(wrong.text.encode()) is None
         assert await is_refused(keys, wrong, "its secret is wrong")
     assert len(store.questions) == 1
 
@@ -217,9 +218,9 @@ async def test_a_storm_of_strangers_on_a_slow_database_does_not_keep_a_busy_key_
     store.takes = 1.0  # for 200 of them, and there are 500 a second
     storm = []
     for _ in range(300):
-        storm += [asyncio.create_task(keys.asked(new_key("live"))) for _ in range(50)]
+        storm += [asyncio.create_task(keys.asked(new_key("live"), token_bytes(8))) for _ in range(50)]
         await asyncio.sleep(0.1)
-        assert keys.principal(key.text) == ACME
+        assert keys.principal(key.text.encode()) == ACME
     found = await asyncio.gather(*storm, return_exceptions=True)
     assert {type(one) for one in found} == {KeyRefused, IdentityUnavailable}
 
@@ -230,7 +231,7 @@ async def test_a_key_that_was_shown_before_does_not_stand_in_line_with_strangers
     await shown(keys, key)
     store.takes = 0.5
     await asyncio.sleep(11)  # until it is not fresh any more
-    storm = [asyncio.create_task(keys.asked(new_key("live"))) for _ in range(6000)]
+    storm = [asyncio.create_task(keys.asked(new_key("live"), token_bytes(8))) for _ in range(6000)]
     await asyncio.sleep(0.1)
     assert await shown(keys, key) == ACME
     await asyncio.gather(*storm, return_exceptions=True)
@@ -252,7 +253,7 @@ async def test_nonsense_and_keys_of_elsewhere_are_never_asked_for() -> None:
     other = store.make("test")
     async with proof(store) as keys:
         for text in (other.text, other.text[:-1], "bff_", "bff_live_x", "x", "", "bff_" * 10_000):
-            assert keys.known(Presented(api_key=text)) is None
+            assert keys.known(Presented(api_key=text).fingerprint) is None
             with pytest.raises(Unauthenticated):
                 await keys.principal(Presented(api_key=text))
     assert store.questions == []
@@ -304,7 +305,7 @@ async def test_a_bug_in_asking_is_logged_and_hangs_nobody(caplog: pytest.LogCapt
     key = store.make()
     store.keys[key.id] = replace(store.keys[key.id], expires_at="soon")
     with pytest.raises(IdentityUnavailable, match="a bug"):
-        await known_keys(store).asked(key)
+        await known_keys(store).asked(key, b"shown")
     assert "a bug in asking for keys" in caplog.text
 
 
@@ -372,7 +373,7 @@ async def test_a_use_is_noted_whichever_way_a_key_is_shown(shows: Callable[[str]
     async with proof(store) as keys:
         key = store.make()
         assert (await keys.principal(shows(key.text))) == ACME
-        assert keys.known(shows(key.text)) == ACME
+        assert keys.known(shows(key.text).fingerprint) == ACME
     assert [set(one) for one in store.uses] == [{key.id}]
 
 
@@ -390,12 +391,29 @@ async def test_a_key_that_is_refused_is_not_used() -> None:
     assert store.uses == [{key.id: 6}]
 
 
+async def test_a_key_is_known_as_it_was_written_of_late_and_forgotten_in_every_writing() -> None:
+    store = HeldStore()
+    keys, key = known_keys(store), store.make()
+    for number in range(6):
+        assert await keys.asked(key, b"%d" % number) == ACME
+    assert [keys.principal(b"%d" % number) for number in range(6)] == [None, None, ACME, ACME, ACME, ACME]
+    await asyncio.sleep(6)
+    assert keys.principal(b"5") == ACME  # and it is asked for again
+    await asyncio.sleep(1)
+    assert [keys.principal(b"%d" % number) for number in range(6)] == [None, None, ACME, ACME, ACME, ACME]
+    store.revoke(key)
+    await asyncio.sleep(5)
+    keys.principal(b"5")
+    await asyncio.sleep(6)
+    assert [keys.principal(b"%d" % number) for number in range(6)] == [None] * 6
+
+
 async def test_a_token_that_is_no_key_is_left_to_other_proofs() -> None:
     store = HeldStore()
     async with proof(store) as keys:
         for authorization in ("Bearer eyJ0.e30.x", "Basic bff_", "Bearer", "bff_live"):
             presented = Presented(authorization=authorization)
-            assert keys.known(presented) is None
+            assert keys.known(presented.fingerprint) is None
             assert await keys.principal(presented) is None
 
 

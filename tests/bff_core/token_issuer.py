@@ -203,4 +203,4 @@ def bearing(borne: str) -> Presented:
 async def judge(proof: Bearer, borne: str) -> Principal | None:
     """Who bears it, as a request finds out."""
     shown = bearing(borne)
-    return proof.known(shown) or await proof.principal(shown)
+    return proof.known(shown.fingerprint) or await proof.principal(shown)
