@@ -7,10 +7,9 @@ when it only costs the page a part. Any other exception is a bug: it fails loudl
 
 from collections.abc import Sequence
 from enum import StrEnum
-from typing import ClassVar, Final, Self
+from typing import ClassVar, Self
 
 __all__ = [
-    "WORTH_NOTHING",
     "AtCapacity",
     "BadReply",
     "BadStatus",
@@ -199,14 +198,10 @@ class Forbidden(GatewayError):
     reason = Reason.FORBIDDEN
 
 
-WORTH_NOTHING: Final = "invalid_grant"
-"""What a provider says of a code or a refresh token (RFC 6749, 5.2) that is good for nothing any more."""
-
-
 class GrantRefused(Forbidden):
     """The provider that somebody logs in with has answered, and the answer is no. ``code`` is OAuth's (RFC 6749, 5.2).
 
-    Everything but ``WORTH_NOTHING`` says that something is wrong with us, such as ``invalid_client`` with our secret,
+    Everything but ``invalid_grant`` says that something is wrong with us, such as ``invalid_client`` with our secret,
     and nothing of who is logged in.
     """
 

@@ -121,6 +121,7 @@ def environment(name: str, listen: int, admin: int, ports: Mapping[str, int]) ->
     """What puts a gateway on these ports, and its upstreams too."""
     prefix = f"BFF_{name.upper()}__"
     env = {f"{prefix}LISTEN": f"127.0.0.1:{listen}", f"{prefix}ADMIN": f"127.0.0.1:{admin}"}
+    env[f"{prefix}DRAIN"] = "10ms"  # because nobody routes to it
     found = load(ROOT / "bffs" / name / "settings.toml", told)
     if found.keys is not None:
         env[f"{prefix}KEYS__PEPPER"] = PEPPER

@@ -10,7 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from bff_core.services.client import Answer
 
-__all__ = ["Granted", "GrantedReply", "RefusedReply"]
+__all__ = ["WORTH_NOTHING", "Granted", "GrantedReply", "RefusedReply"]
+
+WORTH_NOTHING: Final = "invalid_grant"
+"""What a provider says of a code or a refresh token (RFC 6749, 5.2) that is good for nothing any more."""
 
 _LONGEST: Final = 16 * 1024  # characters of anything that is kept
 _TEN_YEARS: Final = 315_360_000.0

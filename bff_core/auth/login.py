@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from pydantic import BaseModel, ValidationError
 
 from bff_core.auth.audit import Refusals
+from bff_core.auth.grants import WORTH_NOTHING
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.pkce import challenge_of, new_verifier
 from bff_core.auth.provider import Provider
@@ -17,7 +18,7 @@ from bff_core.auth.sealed import Sealed
 from bff_core.auth.session import name_of
 from bff_core.auth.session_store import SessionStore
 from bff_core.auth.sessions import Begun, Sessions
-from bff_core.errors import WORTH_NOTHING, GrantRefused, IdentityUnavailable, LoginFailed
+from bff_core.errors import GrantRefused, IdentityUnavailable, LoginFailed
 from bff_core.session_settings import SessionSettings
 
 __all__ = ["CALLBACK", "Answered", "Login", "Underway"]

@@ -11,13 +11,13 @@ from functools import partial
 from random import random
 from typing import Final, Protocol
 
-from bff_core.auth.grants import Granted
+from bff_core.auth.grants import WORTH_NOTHING, Granted
 from bff_core.auth.jwt import TokenRefused
 from bff_core.auth.kept_sessions import KeptSessions, patiently
 from bff_core.auth.provider import Provider
 from bff_core.auth.session import Session
 from bff_core.auth.session_store import SessionStore
-from bff_core.errors import WORTH_NOTHING, GrantRefused, IdentityUnavailable
+from bff_core.errors import GrantRefused, IdentityUnavailable
 
 __all__ = ["Renewal", "let_go"]
 

@@ -67,6 +67,7 @@ def place(services: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory)
     env = {f"BFF_WEB__UPSTREAMS__{name.upper()}__INSTANCES": json.dumps([url]) for name, url in services.items()} | {
         "BFF_WEB__LISTEN": f"127.0.0.1:{shop}",
         "BFF_WEB__ADMIN": f"127.0.0.1:{admin}",
+        "BFF_WEB__DRAIN": "10ms",
         "BFF_WEB__SESSION__ORIGIN": origin,
         "BFF_WEB__SESSION__ISSUER": issuer,
         "BFF_WEB__SESSION__CLIENT_SECRET": WEB_SECRET,

@@ -17,7 +17,10 @@ async function isTrue() {
 
 async function drawAgain() {
   const answer = await fetch(location.href, { headers: { ...OURS, Accept: "text/html" } });
-  if (!answer.ok) return;
+  if (!answer.ok) {
+    location.reload(); // what is on it may be somebody else's
+    return;
+  }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const place of document.querySelectorAll("[data-yours]")) {
     const now = fresh.getElementById(place.id);
