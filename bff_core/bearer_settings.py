@@ -15,6 +15,7 @@ __all__ = [
     "BearerSettings",
     "IntrospectionSettings",
     "called_at",
+    "host_of",
     "is_trustworthy",
     "issuer_url",
     "origin",
@@ -53,9 +54,14 @@ def is_trustworthy(url: str) -> bool:
 def origin(url: str) -> str:
     """Scheme, host and port of a URL, written in one way."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"{parts.scheme}://{host_of(url)}:{port}"
+
+
+def host_of(url: str) -> str:
+    """The host of a URL, as ``Host`` has it without a port."""
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
 
 
 def _is_loopback(host: str) -> bool:

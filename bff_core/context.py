@@ -63,6 +63,7 @@ class RequestContext:
             principal=self.principal,
             challenges=self.challenges,
             session=self.session,
+            form_token=self.form_token,
             unsure=self.unsure,
             trace=self.trace,
             told=self.told,

@@ -34,7 +34,6 @@ from bff_core.edge.sizes import Sizes
 from bff_core.errors import Forbidden, Unauthenticated
 from bff_core.services import connect, services_of
 from bff_core.services.client import Tells
-from bff_core.session_settings import SessionSettings
 from bff_core.settings import GatewaySettings, SettingsError
 from bff_core.upstream import Upstream
 from bff_core.wire import Wire
@@ -63,7 +62,8 @@ def gateway(
     """An app that answers ``routers`` with a ``clients`` (a dataclass of service clients) at ``app.state.store``.
 
     ``wire`` is how upstreams are reached; a test passes a simulated internet. ``draw_problem`` is what an error looks
-    like to this kind of client. ``clock`` is seconds since 1970, by which sessions end. ``about`` goes to FastAPI:
+    like to this kind of client. ``clock`` is seconds since 1970, by which sessions and tokens end. ``about`` goes to
+    FastAPI:
     title, description and the like. ``app.state.admin`` is the app for the operators' listener. Raises
     ``SettingsError`` where the settings name other upstreams than ``clients`` calls, or a relay that nobody is told by,
     or none where somebody should be.
@@ -87,8 +87,8 @@ def gateway(
         )
         for name, found in settings.upstreams.items()
     }
-    proofs = [*proofs_of(settings, wires, agent)]
-    browsers = None if settings.session is None else _browsers(settings, settings.session, wires, agent, clock)
+    proofs = proofs_of(settings, wires, agent, clock)
+    browsers = _browsers(settings, wires, agent, clock)
     if browsers is not None:
         proofs.append(browsers.proof)  # last, because a cookie is sent unasked
     readiness = Readiness()
@@ -117,15 +117,13 @@ def gateway(
 
 
 def _browsers(
-    settings: GatewaySettings,
-    session: SessionSettings,
-    wires: Mapping[str, Wire],
-    agent: str,
-    clock: Callable[[], float],
-) -> "Browsers":
+    settings: GatewaySettings, wires: Mapping[str, Wire], agent: str, clock: Callable[[], float]
+) -> "Browsers | None":
+    if settings.session is None:
+        return None
     from bff_core.auth.browsers import browsers_of  # noqa: PLC0415  imports cost the start
 
-    return browsers_of(settings, session, wires, agent, clock)
+    return browsers_of(settings, settings.session, wires, agent, clock)
 
 
 def _front_door(

@@ -6,19 +6,17 @@ nothing would read, stops the start with the key and the reason.
 """
 
 import os
-import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings import SettingsError as PydanticSettingsError
 
-from bff_core.bearer_settings import BearerSettings
+from bff_core.bearer_settings import BearerSettings, host_of
 from bff_core.discovery_settings import DiscoverySettings
 from bff_core.key_settings import KeySettings
 from bff_core.relay_settings import RelaySettings
@@ -154,9 +152,7 @@ class GatewaySettings(BaseSettings):
 
     @model_validator(mode="after")
     def _browsers_are_answered(self) -> "GatewaySettings":
-        host = "" if self.session is None else urlsplit(self.session.origin).netloc.rpartition("@")[2]
-        host = host if host.endswith("]") else re.sub(r":\d+$", "", host)
-        if host and host not in [one.lower() for one in self.hosts]:
+        if self.session is not None and (host := host_of(self.session.origin)) not in map(str.lower, self.hosts):
             raise ValueError(f"session.origin: its host {host!r} is not among hosts, so that nobody would be answered")
         return self
 

@@ -79,7 +79,4 @@ class Proof(Protocol):
 
 def _raw(value: str) -> bytes:
     """As it came; the front door reads it as Latin-1."""
-    try:
-        return value.encode("latin-1")
-    except UnicodeEncodeError:
-        return value.encode(errors="surrogatepass")
+    return value.encode("latin-1", "backslashreplace")

@@ -6,6 +6,8 @@ from starlette.types import Scope
 
 __all__ = ["CookieNames", "cookies_of", "removed", "set_cookie", "shown"]
 
+_LONGEST: Final = 16 * 1024  # characters
+
 
 class CookieNames:
     """What they are called. With TLS, ``__Host-Http-`` keeps every other host and every script from setting them;
@@ -17,9 +19,6 @@ class CookieNames:
         self.session = f"{prefix}session"
         self.login = f"{prefix}login"
         self.secure = secure
-
-
-_LONGEST: Final = 16 * 1024
 
 
 def cookies_of(scope: Scope) -> str | None:

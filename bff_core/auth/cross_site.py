@@ -14,14 +14,12 @@ from bff_core.auth.forms import FORM, body_of, field_of
 from bff_core.auth.sealed import Bound
 from bff_core.errors import CrossSite
 
-__all__ = ["FORM_FIELD", "LOOKED_AT", "CrossSiteRequests", "is_ours"]
-
-FORM_FIELD: Final = "csrf"
-"""The field of a form that holds its token."""
+__all__ = ["LOOKED_AT", "CrossSiteRequests", "is_ours"]
 
 LOOKED_AT: Final = ("X-CSRF", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Accept")
 """By what ``is_ours`` decides, as ``Vary`` names it."""
 
+_FORM_FIELD: Final = "csrf"  # which holds its token
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_ORIGIN: Final = b"same-origin"
 
@@ -51,16 +49,16 @@ class CrossSiteRequests:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or let the request through."""
-        kind = scope["type"]
-        if kind == "http" and scope["method"] not in _SAFE:
+        if scope["type"] == "http" and scope["method"] not in _SAFE:
             if scope["path"] not in self._elsewhere:
                 receive = await self._checked(scope, receive)
-        elif kind == "websocket":
-            if _values(scope, b"origin") != [self._origin]:
-                scope = _without_cookies(scope)
-        elif kind == "http" and not is_ours(scope):
-            scope = _without_cookies(scope)
+        elif scope["type"] in {"http", "websocket"} and _values(scope, b"cookie") and not self._is_answered(scope):
+            scope = {**scope, "headers": [header for header in scope["headers"] if header[0] != b"cookie"]}
         await self._app(scope, receive, send)
+
+    def _is_answered(self, scope: Scope) -> bool:
+        """With what is private, because nobody else can read it."""
+        return is_ours(scope) if scope["type"] == "http" else _values(scope, b"origin") == [self._origin]
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         """What is left of a request that changes something, once it is known to be from a page of ours."""
@@ -71,7 +69,7 @@ class CrossSiteRequests:
             raise self._refused("a request that is no form needs X-CSRF: 1")
         body = await body_of(receive)
         session = shown(cookies_of(scope), self._cookie)
-        if session is not None and not self._tokens.proves(session, field_of(body, FORM_FIELD)):
+        if session is not None and not self._tokens.proves(session, field_of(body, _FORM_FIELD)):
             raise self._refused("the form has not the token of its session")
         return _replayed(body, receive)
 
@@ -101,12 +99,6 @@ def is_ours(scope: Scope) -> bool:
 
 def _values(scope: Scope, name: bytes) -> list[bytes]:
     return [value for found, value in scope["headers"] if found == name]
-
-
-def _without_cookies(scope: Scope) -> Scope:
-    if not _values(scope, b"cookie"):
-        return scope
-    return {**scope, "headers": [header for header in scope["headers"] if header[0] != b"cookie"]}
 
 
 def _media_type(scope: Scope) -> bytes:

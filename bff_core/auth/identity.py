@@ -44,17 +44,18 @@ class Identity:
             context.challenges = self._challenges
             refuse_keys_in_url(scope, self._in_urls)
             shown = [header for header in scope["headers"] if header[0] in _SHOWN]
-            if shown and not (len(shown) == 1 and self._is_known(context, *shown[0])):
+            if shown and not self._is_known(context, shown):
                 await self._find_out(_presented(shown), context)
         await self._app(scope, receive, send)
 
-    def _is_known(self, context: RequestContext, name: bytes, value: bytes) -> bool:
-        """Whether the one thing that is shown was seen before, as nearly all are."""
-        if name == _COOKIE:
+    def _is_known(self, context: RequestContext, shown: Headers) -> bool:
+        """Whether the one token or key that is shown was seen before, as nearly all were."""
+        secrets = shown if len(shown) == 1 else [header for header in shown if header[0] != _COOKIE]
+        if len(secrets) != 1 or secrets[0][0] == _COOKIE:
             return False
-        shown = fingerprint(name, value)
+        seen = fingerprint(*secrets[0])
         for proof in self._proofs:
-            if (found := proof.known(shown)) is not None:
+            if (found := proof.known(seen)) is not None:
                 context.principal = found
                 return True
         return False
@@ -68,10 +69,6 @@ class Identity:
             context.unsure = error.copy()  # without its traceback, and what that keeps
 
     async def _principal(self, presented: Presented) -> Principal | None:
-        shown = presented.fingerprint  # again, because beside a cookie it was not asked for
-        for proof in self._proofs if shown else ():
-            if (found := proof.known(shown)) is not None:
-                return found
         for proof in self._proofs:
             if (found := await proof.principal(presented)) is not None:
                 return found

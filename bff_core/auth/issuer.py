@@ -21,11 +21,7 @@ from bff_core.upstream import Upstream
 from bff_core.upstream_settings import UpstreamSettings
 from bff_core.wire import Wire
 
-__all__ = ["BEARER", "ELSEWHERE", "ISSUER", "SESSION", "Issuer", "IssuerNames", "IssuerSettings", "elsewhere"]
-
-ISSUER: Final = "bearer.issuer"
-ELSEWHERE: Final = "bearer.elsewhere"
-"""The names under which one is called that vouches for bearers; see ``IssuerNames``."""
+__all__ = ["BEARER", "SESSION", "Issuer", "IssuerNames", "IssuerSettings", "elsewhere"]
 
 _HOUR: Final = 3600.0
 _MINUTE: Final = 60.0
@@ -43,7 +39,7 @@ class IssuerNames(NamedTuple):
     """and at those that its metadata leads to."""
 
 
-BEARER: Final = IssuerNames(ISSUER, ELSEWHERE)
+BEARER: Final = IssuerNames("bearer.issuer", "bearer.elsewhere")
 SESSION: Final = IssuerNames("session.issuer", "session.elsewhere")
 
 

@@ -1,6 +1,7 @@
 """The ways to prove who one is that a gateway's settings name."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from time import time
 
 from bff_core.auth.contract import Proof
 from bff_core.discovery import source_of
@@ -14,7 +15,7 @@ def upstreams_of_proofs(settings: GatewaySettings) -> Mapping[str, UpstreamSetti
     """Whom they ask, by the names under which they are called."""
     if settings.bearer is None and settings.session is None:
         return {}
-    from bff_core.auth.issuer import BEARER, SESSION, elsewhere  # noqa: PLC0415
+    from bff_core.auth.issuer import BEARER, SESSION, elsewhere  # noqa: PLC0415  imports cost the start
 
     found: dict[str, UpstreamSettings] = {}
     for names, issuer in ((BEARER, settings.bearer), (SESSION, settings.session)):
@@ -23,8 +24,11 @@ def upstreams_of_proofs(settings: GatewaySettings) -> Mapping[str, UpstreamSetti
     return found
 
 
-def proofs_of(settings: GatewaySettings, wires: Mapping[str, Wire], agent: str) -> list[Proof]:
+def proofs_of(
+    settings: GatewaySettings, wires: Mapping[str, Wire], agent: str, clock: Callable[[], float] = time
+) -> list[Proof]:
     """In the order in which they look at a request. Those that ask somebody do so over one of ``wires``, as ``agent``.
+    ``clock`` is seconds since 1970, by which tokens expire.
 
     What only some of them need is imported where it is needed, because imports cost the start.
     """
@@ -35,9 +39,9 @@ def proofs_of(settings: GatewaySettings, wires: Mapping[str, Wire], agent: str) 
         found.append(ApiKeys(settings.name, settings.keys))
     if settings.bearer is not None:
         from bff_core.auth.bearer import Bearer  # noqa: PLC0415
-        from bff_core.auth.issuer import ISSUER  # noqa: PLC0415
+        from bff_core.auth.issuer import BEARER  # noqa: PLC0415
 
         called = settings.bearer.called
-        source = source_of(ISSUER, called, settings.discovery)
-        found.append(Bearer(settings.name, settings.bearer, wires[called.wire], agent, source=source))
+        source = source_of(BEARER.issuer, called, settings.discovery)
+        found.append(Bearer(settings.name, settings.bearer, wires[called.wire], agent, source=source, clock=clock))
     return found

@@ -60,7 +60,7 @@ class Renewal:
         """
         lock = f"renewal:{name}"
         while (held := await self._store.lock(lock, _HELD)) is None:
-            await asyncio.sleep(_LOOK_AGAIN * (0.5 + random()))  # noqa: S311
+            await asyncio.sleep(_LOOK_AGAIN * (0.5 + random()))  # noqa: S311  no secret
             session = await self._kept.get(name)
             if session is None or not session.stale(self._clock()):
                 return session

@@ -1,7 +1,7 @@
 """Who a browser belongs to: the cookie of its session."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from bff_core.auth.audit import Refusals
 from bff_core.auth.contract import Presented
@@ -9,7 +9,6 @@ from bff_core.auth.cookies import shown
 from bff_core.auth.cross_site import LOOKED_AT
 from bff_core.auth.provider import Provider
 from bff_core.auth.sealed import Bound
-from bff_core.auth.session import Session
 from bff_core.auth.session_store import SessionStore
 from bff_core.auth.sessions import Sessions
 from bff_core.context import current
@@ -18,18 +17,14 @@ from bff_core.principal import Principal
 __all__ = ["BrowserSession", "SessionProof", "browser_session", "form_token"]
 
 
-class BrowserSession:
-    """The session that the current request is part of."""
+class BrowserSession(NamedTuple):
+    """What a page may know of the session that the current request is part of: no token, and no id."""
 
-    __slots__ = ("form_token", "id", "session")
+    shown_as: str
+    """What its person may be called; empty where the provider does not say."""
 
-    def __init__(self, session_id: str, session: Session, form_token: str) -> None:
-        self.id, self.session, self.form_token = session_id, session, form_token
-
-    @property
-    def shown_as(self) -> str:
-        """What its person may be called on a page; empty where the provider does not say."""
-        return self.session.shown_as
+    ends: float
+    """Seconds since 1970, whatever is done with it."""
 
 
 class SessionProof:
@@ -68,7 +63,7 @@ class SessionProof:
         session = await self._sessions.find(session_id)
         if session is None:
             return None
-        context.session = BrowserSession(session_id, session, context.form_token)
+        context.session = BrowserSession(session.shown_as, session.ends)
         return session.principal
 
     def facts(self) -> Mapping[str, Any]:

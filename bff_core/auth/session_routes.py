@@ -19,7 +19,7 @@ from bff_core.auth.moving_on import moving_on
 from bff_core.auth.provider import Provider
 from bff_core.auth.return_path import return_path
 from bff_core.auth.session import Session
-from bff_core.auth.session_proof import browser_session
+from bff_core.auth.session_proof import browser_session, form_token
 from bff_core.auth.sessions import Sessions
 from bff_core.context import current
 from bff_core.errors import CrossSite, GatewayError
@@ -120,8 +120,8 @@ def session_routes(
         ours = browser_session()
         if ours is None:
             return Who(signed_in=False)
-        left = int(ours.session.ends - sessions.now())
-        return Who(signed_in=True, shown_as=ours.shown_as, ends_in=max(0, left), csrf=ours.form_token)
+        left = int(ours.ends - sessions.now())
+        return Who(signed_in=True, shown_as=ours.shown_as, ends_in=max(0, left), csrf=form_token())
 
     async def _logged_out(request: Request, ended: Session | None) -> Response:
         url = _HOME if ended is None else await _provider_forgets(ended)

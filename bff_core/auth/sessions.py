@@ -169,10 +169,10 @@ class Sessions:
         name = name_of(session_id)
         return None if name is None else await self._together.result(("ended", name), partial(self._end, name, why))
 
-    async def end_all(self, session: Session) -> int:
-        """Every session of this person is over, in every browser; how many those were."""
+    async def end_all(self, session: Session) -> None:
+        """Every session of this person is over, in every browser."""
         group = group_of_person(session.issuer, session.subject)
-        return await self._together.result(("ended", group), partial(self._end_group, group, "logged out everywhere"))
+        await self._together.result(("ended", group), partial(self._end_group, group, "logged out everywhere"))
 
     async def told_to_end(self, logout_token: str) -> None:
         """The provider says that a login, or a person, is logged out. Raises ``TokenRefused`` where it is not the
@@ -202,13 +202,10 @@ class Sessions:
             raise
         return True
 
-    async def _end_group(self, group: str, why: str) -> int:
-        ended = 0
+    async def _end_group(self, group: str, why: str) -> None:
         while taken := await self._kept.take_group(group):  # again, because one may have been added meanwhile
             for session in taken:
                 self._over(session, why)
-            ended += len(taken)
-        return ended
 
     async def _end(self, name: str, why: str) -> Session | None:
         session = await self._kept.take(name)

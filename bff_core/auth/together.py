@@ -53,7 +53,7 @@ class Together:
         left = None if isinf(until) else max(0.0, until - asyncio.get_running_loop().time()) * share
         await asyncio.wait({task}, timeout=left)  # which leaves it alone when this request is cancelled
         if not task.done() or task.cancelled():
-            raise IdentityUnavailable("the issuer has not answered before the deadline of the request")
+            raise IdentityUnavailable("it was not found out before the deadline of the request")
         error = task.exception()
         if error is None:
             return task.result()
@@ -74,7 +74,7 @@ class Together:
         del self._tasks[key]
         error = None if task.cancelled() else task.exception()
         if error is not None and not isinstance(error, GatewayError):
-            _log.error("a bug, while the issuer was asked", exc_info=error)
+            _log.error("a bug, in work that many wait for", exc_info=error)
 
 
 async def _by_itself(work: Callable[[], Coroutine[Any, Any, T]], request_id: str) -> T:

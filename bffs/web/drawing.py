@@ -10,7 +10,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from starlette.types import Scope
 
-from bff_core.auth import Visitor, browser_session
+from bff_core.auth import Visitor, browser_session, form_token
 from bff_core.edge.problems import document, headers, problem
 from bff_core.errors import GatewayError
 
@@ -65,8 +65,9 @@ _templates.filters.update(
 def draw(request: Request, template: str, viewer: Visitor, **page: Any) -> Response:
     """``template`` with the members of ``page``."""
     settings = request.app.state.settings
-    account = {"login": settings.session is not None, "session": browser_session(), "here": _here(request)}
-    html = _templates.get_template(template).render(viewer=viewer, regions=settings.regions, **account, **page)
+    account = {"login": settings.session is not None, "session": browser_session(), "form_token": form_token()}
+    around = {"viewer": viewer, "regions": settings.regions, "here": _here(request), **account}
+    html = _templates.get_template(template).render(**around, **page)
     return Response(html, headers=_HEADERS, media_type="text/html")
 
 

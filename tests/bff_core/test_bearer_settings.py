@@ -8,7 +8,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 
-from bff_core.auth.issuer import ELSEWHERE, ISSUER, elsewhere
+from bff_core.auth.issuer import BEARER, elsewhere
 from bff_core.auth.proofs import upstreams_of_proofs
 from bff_core.cli.check import show
 from bff_core.cli.found import FoundGateway
@@ -194,4 +194,4 @@ def test_where_the_issuer_leads_to_is_told_nothing_of_who_we_are(tmp_path: Path,
     assert other.tls is not None
     assert other.tls.model_dump(exclude_none=True) == {"ca": files["ca"]}
     assert other.check is None
-    assert upstreams_of_proofs(found) == {ISSUER: found.bearer.called, ELSEWHERE: other}
+    assert upstreams_of_proofs(found) == {BEARER.issuer: found.bearer.called, BEARER.elsewhere: other}
